@@ -37,10 +37,13 @@ mod metrics;
 pub mod net;
 pub mod runtime;
 mod scheduler;
+#[cfg(all(unix, feature = "signal"))]
+pub mod signal;
 mod sync;
 pub mod task;
 pub mod time;
 
 pub use task::spawn;
 
-// macros
+#[cfg(feature = "macros")]
+pub use heist_macros::{main, test};

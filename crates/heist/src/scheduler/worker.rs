@@ -253,10 +253,6 @@ impl Core {
         self.idx
     }
 
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
-    }
-
     fn remote(&self) -> &Remote {
         &self.shared.remotes[self.idx]
     }
