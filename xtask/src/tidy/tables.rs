@@ -1,0 +1,163 @@
+//! The tables that `tidy` holds the code against. Growing one of them is a decision, and shows in the diff as one.
+
+/// A row of the layering table: what a module of the core may name with `crate::…`, beside itself and what is below it
+/// in the module tree.
+pub(super) struct Layer {
+    pub(super) module: &'static str,
+    pub(super) may_use: &'static [&'static str],
+}
+
+const fn layer(module: &'static str, may_use: &'static [&'static str]) -> Layer {
+    Layer { module, may_use }
+}
+
+/// The layers of `crates/heist/src`, lowest first. The longest matching row speaks for a module.
+pub(super) const LAYERS: &[Layer] = &[
+    layer("sync", &[]),
+    layer("clock", &["sync"]),
+    layer("error", &[]),
+    layer("task", &["sync", "clock", "error"]),
+    layer("driver::wheel", &[]),
+    layer("scheduler", &["sync", "clock", "error", "task"]),
+    layer("driver", &["sync", "clock", "error", "driver::wheel"]),
+    layer("blocking", &["sync", "clock", "error", "task"]),
+    layer("metrics", &["sync", "clock", "error", "task"]),
+    layer(
+        "monitor",
+        &[
+            "sync",
+            "clock",
+            "error",
+            "task",
+            "scheduler",
+            "driver",
+            "metrics",
+        ],
+    ),
+    layer("context", TO_LAYER_2),
+    layer("builder", &RUNTIME),
+    layer("runtime", &RUNTIME),
+    layer("time", LEAF),
+    layer("net", LEAF),
+    layer("io", LEAF),
+    layer("signal", LEAF),
+];
+
+const TO_LAYER_2: &[&str] = &[
+    "sync",
+    "clock",
+    "error",
+    "task",
+    "scheduler",
+    "driver",
+    "blocking",
+    "metrics",
+];
+const RUNTIME: [&str; 12] = [
+    "sync",
+    "clock",
+    "error",
+    "task",
+    "scheduler",
+    "driver",
+    "blocking",
+    "metrics",
+    "monitor",
+    "context",
+    "builder",
+    "runtime",
+];
+const LEAF: &[&str] = &[
+    "sync", "clock", "error", "context", "driver", "blocking", "time", "io",
+];
+
+/// A file that may hold unsafe code.
+pub(super) struct UnsafeFile {
+    pub(super) path: &'static str,
+    /// Why nothing safe does.
+    pub(super) reason: &'static str,
+}
+
+const fn unsafe_file(path: &'static str, reason: &'static str) -> UnsafeFile {
+    UnsafeFile { path, reason }
+}
+
+pub(super) const UNSAFE_FILES: &[UnsafeFile] = &[
+    unsafe_file(
+        "crates/heist/src/task/cell.rs",
+        "one allocation holds header and future; the state word says who may touch which part",
+    ),
+    unsafe_file(
+        "crates/heist/src/task/raw.rs",
+        "the type-erased task: reference count, poll, drop and free through a vtable",
+    ),
+    unsafe_file(
+        "crates/heist/src/task/waker.rs",
+        "a RawWaker over the task itself, without a second count",
+    ),
+    unsafe_file(
+        "crates/heist/src/scheduler/local.rs",
+        "a future that is not Send goes into a task that never leaves its thread",
+    ),
+    unsafe_file(
+        "crates/heist/src/driver/source.rs",
+        "Poller::add asks that a source be deleted before it closes",
+    ),
+    unsafe_file(
+        "crates/heist/src/clock/tsc.rs",
+        "the cycle counter is read by an intrinsic",
+    ),
+    unsafe_file(
+        "crates/heist-compat/src/hyper.rs",
+        "hyper's read cursor hands out memory that is not yet initialised",
+    ),
+    unsafe_file(
+        "crates/heist-compat/src/tokio_io.rs",
+        "tokio's ReadBuf hands out memory that is not yet initialised",
+    ),
+];
+
+/// The files that may name the primitives below: the shim, which swaps them for loom's.
+pub(super) const SHIM: &str = "crates/heist/src/sync";
+
+/// Path prefixes that only the shim may name in the core, each with what to name instead.
+pub(super) const PRIMITIVES: &[(&str, &str)] = &[
+    ("std::sync::atomic", "crate::sync::atomic"),
+    ("core::sync::atomic", "crate::sync::atomic"),
+    ("std::sync::Mutex", "crate::sync::Mutex"),
+    ("std::sync::RwLock", "crate::sync"),
+    ("std::sync::Condvar", "crate::sync::Condvar"),
+    ("std::sync::Barrier", "crate::sync"),
+    ("std::sync::Once", "crate::sync"),
+    ("std::sync::mpsc", "crate::sync"),
+    ("std::thread", "crate::sync::thread"),
+    ("std::cell::UnsafeCell", "crate::sync::UnsafeCell"),
+    ("core::cell::UnsafeCell", "crate::sync::UnsafeCell"),
+    ("parking_lot", "crate::sync"),
+    ("crossbeam_deque", "crate::sync::deque"),
+    ("loom", "crate::sync"),
+];
+
+/// Type names that say nothing, with the reason; matched as the last word of a CamelCase name.
+pub(super) const BANNED_TYPE_WORDS: &[(&str, &str)] = &[
+    ("Manager", "name what it does to what"),
+    ("Util", "name what it does"),
+    ("Utils", "name what it does"),
+    ("Inner", "say what the inside is: Shared, State, Cell"),
+];
+
+/// Words that no tracked file holds. Each is given in two halves, so that this file does not hold it either.
+pub(super) const BANNED_TEXT: &[(&str, &str, &str)] = &[
+    ("crates", ".io", "a registry's host"),
+    ("pypi", ".org", "a registry's host"),
+    ("registry.", "npmjs", "a registry's host"),
+    ("deb.", "debian", "a registry's host"),
+    ("/wor", "k/", "a path of one machine"),
+    ("/roo", "t/", "a path of one machine"),
+    ("/far", "m/", "a path of one machine"),
+    ("../sha", "red", "a folder outside the project"),
+];
+
+/// Physical lines of a Rust file, and of one that holds tests.
+pub(super) const MAX_LINES: usize = 700;
+pub(super) const MAX_TEST_LINES: usize = 1_000;
