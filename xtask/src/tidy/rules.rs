@@ -2,8 +2,8 @@
 
 use super::source::{self, NamedPath};
 use super::tables::{
-    BANNED_TEXT, BANNED_TYPE_WORDS, LAYERS, Layer, MAX_LINES, MAX_TEST_LINES, PRIMITIVES, SHIM,
-    UNSAFE_FILES,
+    BANNED_TEXT, BANNED_TYPE_WORDS, LAYERS, Layer, MAX_LINES, MAX_TEST_LINES, PRIMITIVES,
+    PRIMITIVES_ALLOWED, SHIM, UNSAFE_FILES,
 };
 use super::{Complaint, File};
 use crate::ci;
@@ -112,18 +112,24 @@ fn primitives(file: &File, paths: &[NamedPath]) -> Vec<Complaint> {
     }
     let mut complaints = Vec::new();
     for path in paths {
-        for (banned, instead) in PRIMITIVES {
-            let mut segments = path.segments.iter();
-            if banned
-                .split("::")
-                .all(|part| segments.next().is_some_and(|have| have == part))
-            {
-                let what = format!("only the shim names `{banned}`: use `{instead}`");
-                complaints.push(file.complaint(path.line, what));
-            }
+        let allowed = PRIMITIVES_ALLOWED
+            .iter()
+            .any(|(place, prefix, _)| *place == file.path && begins_with(&path.segments, prefix));
+        let banned = PRIMITIVES
+            .iter()
+            .find(|(banned, _)| begins_with(&path.segments, banned));
+        if let Some((banned, instead)) = banned.filter(|_| !allowed) {
+            let what = format!("only the shim names `{banned}`: use `{instead}`");
+            complaints.push(file.complaint(path.line, what));
         }
     }
     complaints
+}
+
+fn begins_with(segments: &[String], path: &str) -> bool {
+    let mut segments = segments.iter();
+    path.split("::")
+        .all(|part| segments.next().is_some_and(|have| have == part))
 }
 
 fn layering(file: &File, paths: &[NamedPath]) -> Vec<Complaint> {
