@@ -2,8 +2,8 @@
 
 use super::source::{self, NamedPath};
 use super::tables::{
-    BANNED_TEXT, BANNED_TYPE_WORDS, LAYERS, Layer, MAX_LINES, MAX_TEST_LINES, PRIMITIVES,
-    PRIMITIVES_ALLOWED, SHIM, UNSAFE_FILES,
+    BANNED_TEXT, BANNED_TYPE_WORDS, LAYERS, Layer, MAX_LINES, MAX_TEST_LINES, NO_PRIMITIVES,
+    PRIMITIVES, PRIMITIVES_ALLOWED, SHIM, UNSAFE_FILES,
 };
 use super::{Complaint, File};
 use crate::ci;
@@ -112,13 +112,16 @@ fn primitives(file: &File, paths: &[NamedPath]) -> Vec<Complaint> {
     }
     let mut complaints = Vec::new();
     for path in paths {
+        let harmless = NO_PRIMITIVES
+            .iter()
+            .any(|prefix| begins_with(&path.segments, prefix));
         let allowed = PRIMITIVES_ALLOWED
             .iter()
             .any(|(place, prefix, _)| *place == file.path && begins_with(&path.segments, prefix));
         let banned = PRIMITIVES
             .iter()
             .find(|(banned, _)| begins_with(&path.segments, banned));
-        if let Some((banned, instead)) = banned.filter(|_| !allowed) {
+        if let Some((banned, instead)) = banned.filter(|_| !harmless && !allowed) {
             let what = format!("only the shim names `{banned}`: use `{instead}`");
             complaints.push(file.complaint(path.line, what));
         }

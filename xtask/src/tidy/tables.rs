@@ -49,7 +49,10 @@ pub(super) const LAYERS: &[Layer] = &[
             "driver::wheel",
         ],
     ),
-    layer("blocking", &["sync", "clock", "error", "task", "metrics"]),
+    layer(
+        "blocking",
+        &["sync", "clock", "error", "task", "metrics", "scheduler"],
+    ),
     layer(
         "monitor",
         &[
@@ -160,6 +163,13 @@ pub(super) const PRIMITIVES: &[(&str, &str)] = &[
     ("loom", "crate::sync"),
 ];
 
+/// Paths below the banned ones that are no primitives.
+pub(super) const NO_PRIMITIVES: &[&str] = &[
+    "std::thread::available_parallelism",
+    "std::thread::panicking",
+    "std::thread::ThreadId",
+];
+
 /// Where the core names a primitive all the same: file, path, and why the models lose nothing by it.
 pub(super) const PRIMITIVES_ALLOWED: &[(&str, &str, &str)] = &[
     (
@@ -176,11 +186,6 @@ pub(super) const PRIMITIVES_ALLOWED: &[(&str, &str, &str)] = &[
         "crates/heist/src/scheduler/current.rs",
         "std::sync::atomic",
         "a counter that spreads hints; loom has no atomic for a static",
-    ),
-    (
-        "crates/heist/src/scheduler/home.rs",
-        "std::thread::available_parallelism",
-        "a question to the system",
     ),
 ];
 
