@@ -93,7 +93,17 @@ const ASSEMBLY: [&str; 14] = [
     "runtime::spawning",
 ];
 const LEAF: &[&str] = &[
-    "sync", "clock", "error", "budget", "context", "driver", "blocking", "time", "io",
+    "sync",
+    "clock",
+    "error",
+    "budget",
+    "context",
+    "runtime",
+    "driver",
+    "driver::wheel",
+    "blocking",
+    "time",
+    "io",
 ];
 
 /// A file that may hold unsafe code.

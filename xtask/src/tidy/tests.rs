@@ -186,6 +186,16 @@ fn only_the_shim_names_primitives() {
         "crates/heist-compat/src/x.rs",
         "//! x\nuse std::sync::Mutex;",
     );
+    clean(TASK, "//! x\nlet n = std::thread::available_parallelism();");
+    // Where the table allows one, it allows no other.
+    let join = "crates/heist/src/task/join.rs";
+    clean(join, "//! x\nlet m = std::sync::Mutex::new(());");
+    broken(
+        join,
+        "//! x\nlet c = std::sync::Condvar::new();",
+        2,
+        "`std::sync::Condvar`",
+    );
 }
 
 #[test]
@@ -207,6 +217,10 @@ fn layers_hold() {
         "`task` may not use `driver`",
     );
     clean(TASK, "//! x\n//! [`crate::net`] is only named in prose.\n");
+    clean(
+        TASK,
+        "//! x\npub mod error { pub use super::novelty::Error; }",
+    );
     broken(
         TASK,
         "//! x\nuse crate::JoinHandle;",
