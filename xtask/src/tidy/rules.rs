@@ -2,8 +2,8 @@
 
 use super::source::{self, NamedPath};
 use super::tables::{
-    BANNED_TEXT, BANNED_TYPE_WORDS, LAYERS, Layer, MAX_LINES, MAX_TEST_LINES, NO_PRIMITIVES,
-    PRIMITIVES, PRIMITIVES_ALLOWED, SHIM, UNSAFE_FILES,
+    BANNED_TEXT, BANNED_TYPE_WORDS, LAYERS, MAX_LINES, MAX_TEST_LINES, NO_PRIMITIVES, PRIMITIVES,
+    PRIMITIVES_ALLOWED, SHIM, UNSAFE_FILES,
 };
 use super::{Complaint, File};
 use crate::ci;
@@ -151,22 +151,22 @@ fn layering(file: &File, paths: &[NamedPath]) -> Vec<Complaint> {
             continue;
         };
         let name = target.join("::");
-        let inline = path.segments[0] == "super";
-        match row(&target) {
+        let Some(layer) = row(&target) else {
             // From a module inside the file, `super` is the file's own.
-            None if inline => {}
-            None => complaints.push(file.complaint(
-                path.line,
-                format!("`crate::{name}` has no row in the layering table: name it by its module"),
-            )),
-            Some(row) if row.module == own.module || own.may_use.contains(&row.module) => {}
-            Some(row) => complaints.push(file.complaint(
-                path.line,
-                format!(
-                    "`{}` may not use `{}`, and names `crate::{name}`",
-                    own.module, row.module
-                ),
-            )),
+            if path.segments[0] != "super" {
+                let what = format!(
+                    "`crate::{name}` has no row in the layering table: name it by its module"
+                );
+                complaints.push(file.complaint(path.line, what));
+            }
+            continue;
+        };
+        if layer.0 != own.0 && !own.1.split_whitespace().any(|allowed| allowed == layer.0) {
+            let what = format!(
+                "`{}` may not use `{}`, and names `crate::{name}`",
+                own.0, layer.0
+            );
+            complaints.push(file.complaint(path.line, what));
         }
     }
     complaints
@@ -197,18 +197,11 @@ fn absolute(module: &[String], segments: &[String]) -> Option<Vec<String>> {
 }
 
 /// The longest row whose module is a prefix of `path`.
-fn row(path: &[String]) -> Option<&'static Layer> {
-    let matches = |layer: &&Layer| {
-        let mut segments = path.iter();
-        layer
-            .module
-            .split("::")
-            .all(|part| segments.next().is_some_and(|have| have == part))
-    };
+fn row(path: &[String]) -> Option<&'static (&'static str, &'static str)> {
     LAYERS
         .iter()
-        .filter(matches)
-        .max_by_key(|layer| layer.module.len())
+        .filter(|layer| begins_with(path, layer.0))
+        .max_by_key(|layer| layer.0.len())
 }
 
 fn orderings(file: &File) -> Vec<Complaint> {
@@ -249,15 +242,15 @@ fn ordering_argued(file: &File, index: usize) -> bool {
 pub(super) fn unsafe_list(files: &[File]) -> Vec<Complaint> {
     let mut complaints = Vec::new();
     for file in files.iter().filter(|file| file.is_rust()) {
-        let listed = UNSAFE_FILES.iter().find(|listed| listed.path == file.path);
+        let listed = UNSAFE_FILES.iter().find(|(path, _)| *path == file.path);
         match (first_unsafe(file), listed) {
             (Some(line), None) => complaints.push(file.complaint(
                 line,
                 "unsafe code outside the files that may hold it (tidy/tables.rs); can it go into one of those?",
             )),
-            (None, Some(listed)) => complaints.push(file.complaint(
+            (None, Some((_, reason))) => complaints.push(file.complaint(
                 0,
-                format!("listed as unsafe ({}), and is not: strike it from tidy/tables.rs", listed.reason),
+                format!("listed as unsafe ({reason}), and is not: strike it from tidy/tables.rs"),
             )),
             _ => {}
         }

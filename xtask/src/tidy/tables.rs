@@ -1,152 +1,73 @@
 //! The tables that `tidy` holds the code against. Growing one of them is a decision, and shows in the diff as one.
 
-/// A row of the layering table: what a module of the core may name with `crate::…`, beside itself and what is below it
-/// in the module tree.
-pub(super) struct Layer {
-    pub(super) module: &'static str,
-    pub(super) may_use: &'static [&'static str],
-}
-
-const fn layer(module: &'static str, may_use: &'static [&'static str]) -> Layer {
-    Layer { module, may_use }
-}
-
-/// The layers of `crates/heist/src`, lowest first. The longest matching row speaks for a module.
+/// The layers of `crates/heist/src`, lowest first: a module, and the modules whose `crate::…` paths it may name beside
+/// its own. The longest matching row speaks for a module.
 ///
 /// Two rows are parts of a module that reach elsewhere than the rest of it: `heist::task` is also where users look for
 /// what spawns and yields, so `task` re-exports these two, which live where their layer is.
-pub(super) const LAYERS: &[Layer] = &[
-    layer("sync", &[]),
-    layer("clock", &["sync"]),
-    layer("error", &[]),
-    layer("budget", &["sync", "clock"]),
-    layer("metrics", &["sync", "clock"]),
-    layer(
+pub(super) const LAYERS: &[(&str, &str)] = &[
+    ("sync", ""),
+    ("clock", "sync"),
+    ("error", ""),
+    ("budget", "sync clock"),
+    ("metrics", "sync clock"),
+    (
         "task",
-        &[
-            "sync",
-            "clock",
-            "error",
-            "budget",
-            "runtime::spawning",
-            "scheduler::yield_now",
-        ],
+        "sync clock error budget runtime::spawning scheduler::yield_now",
     ),
-    layer("driver::wheel", &["clock"]),
-    layer("scheduler::yield_now", &["sync", "task", "budget"]),
-    layer(
-        "scheduler",
-        &["sync", "clock", "error", "budget", "metrics", "task"],
-    ),
-    layer(
-        "driver",
-        &[
-            "sync",
-            "clock",
-            "error",
-            "budget",
-            "metrics",
-            "driver::wheel",
-        ],
-    ),
-    layer(
-        "blocking",
-        &["sync", "clock", "error", "task", "metrics", "scheduler"],
-    ),
-    layer(
-        "monitor",
-        &[
-            "sync",
-            "clock",
-            "error",
-            "task",
-            "scheduler",
-            "driver",
-            "metrics",
-        ],
-    ),
-    layer("context", &ASSEMBLY),
-    layer("builder", &ASSEMBLY),
-    layer("runtime::spawning", &ASSEMBLY),
-    layer("runtime", &ASSEMBLY),
-    layer("time", LEAF),
-    layer("net", LEAF),
-    layer("io", LEAF),
-    layer("signal", LEAF),
+    ("driver::wheel", "clock"),
+    ("scheduler::yield_now", "sync task budget"),
+    ("scheduler", "sync clock error budget metrics task"),
+    ("driver", "sync clock error budget metrics driver::wheel"),
+    ("blocking", "sync clock error task metrics scheduler"),
+    ("monitor", "sync clock error task scheduler driver metrics"),
+    ("context", ASSEMBLY),
+    ("builder", ASSEMBLY),
+    ("runtime::spawning", ASSEMBLY),
+    ("runtime", ASSEMBLY),
+    ("time", LEAF),
+    ("net", LEAF),
+    ("io", LEAF),
+    ("signal", LEAF),
 ];
 
 /// The only place where the scheduler meets the driver.
-const ASSEMBLY: [&str; 14] = [
-    "sync",
-    "clock",
-    "error",
-    "budget",
-    "metrics",
-    "task",
-    "scheduler",
-    "driver",
-    "blocking",
-    "monitor",
-    "context",
-    "builder",
-    "runtime",
-    "runtime::spawning",
-];
-const LEAF: &[&str] = &[
-    "sync",
-    "clock",
-    "error",
-    "budget",
-    "context",
-    "runtime",
-    "driver",
-    "driver::wheel",
-    "blocking",
-    "time",
-    "io",
-];
+const ASSEMBLY: &str = "sync clock error budget metrics task scheduler driver blocking monitor \
+    context builder runtime runtime::spawning";
+/// The futures that users await.
+const LEAF: &str = "sync clock error budget context runtime driver driver::wheel blocking time io";
 
-/// A file that may hold unsafe code.
-pub(super) struct UnsafeFile {
-    pub(super) path: &'static str,
-    /// Why nothing safe does.
-    pub(super) reason: &'static str,
-}
-
-const fn unsafe_file(path: &'static str, reason: &'static str) -> UnsafeFile {
-    UnsafeFile { path, reason }
-}
-
-pub(super) const UNSAFE_FILES: &[UnsafeFile] = &[
-    unsafe_file(
+/// The files that may hold unsafe code, each with why nothing safe does.
+pub(super) const UNSAFE_FILES: &[(&str, &str)] = &[
+    (
         "crates/heist/src/task/cell.rs",
         "one allocation holds header and future; the state word says who may touch which part",
     ),
-    unsafe_file(
+    (
         "crates/heist/src/task/raw.rs",
         "the type-erased task: reference count, poll, drop and free through a vtable",
     ),
-    unsafe_file(
+    (
         "crates/heist/src/task/waker.rs",
         "a RawWaker over the task itself, without a second count",
     ),
-    unsafe_file(
+    (
         "crates/heist/src/scheduler/local.rs",
         "a future that is not Send goes into a task that never leaves its thread",
     ),
-    unsafe_file(
+    (
         "crates/heist/src/driver/sys/portable.rs",
         "Poller::add asks that a source be deleted before it closes",
     ),
-    unsafe_file(
+    (
         "crates/heist/src/clock/tsc.rs",
         "the cycle counter is read by an intrinsic",
     ),
-    unsafe_file(
+    (
         "crates/heist-compat/src/hyper.rs",
         "hyper's read cursor hands out memory that is not yet initialised",
     ),
-    unsafe_file(
+    (
         "crates/heist-compat/src/tokio_io.rs",
         "tokio's ReadBuf hands out memory that is not yet initialised",
     ),
