@@ -224,7 +224,7 @@ impl Context {
             .cloned()
             .collect();
         next.extend(value.map(|value| (id, value)));
-        let old = std::mem::replace(&mut *map, Some(Arc::new(next)));
+        let old = map.replace(Arc::new(next));
         drop(map);
         // A value's destructor is user code: it runs after the lock is given back.
         drop(old);

@@ -274,7 +274,8 @@ impl ErrorContext {
     }
 }
 
-type Handler = Arc<dyn Fn(&EventLoop, &ErrorContext) + Send + Sync>;
+/// What is told of errors that nobody else sees.
+pub type ExceptionHandler = Arc<dyn Fn(&EventLoop, &ErrorContext) + Send + Sync>;
 
 /// A handle to the event loop that runs tasks (`asyncio.AbstractEventLoop`). A clone is the same loop.
 #[derive(Clone)]
@@ -283,7 +284,7 @@ pub struct EventLoop(pub(crate) Arc<LoopShared>);
 pub(crate) struct LoopShared {
     pub(crate) body: Body,
     pub(crate) tasks: Registry,
-    handler: Mutex<Option<Handler>>,
+    handler: Mutex<Option<ExceptionHandler>>,
     debug: AtomicBool,
     slow_callback_ns: AtomicU64,
     pub(crate) eager: AtomicBool,
@@ -508,18 +509,13 @@ impl EventLoop {
     }
 
     /// Sets what is told of errors that nobody else sees; `None` restores the default, a line on standard error.
-    pub fn set_exception_handler(
-        &self,
-        handler: Option<Arc<dyn Fn(&EventLoop, &ErrorContext) + Send + Sync>>,
-    ) {
+    pub fn set_exception_handler(&self, handler: Option<ExceptionHandler>) {
         let old = std::mem::replace(&mut *self.0.handler.lock(), handler);
         drop(old);
     }
 
     /// The handler that was set.
-    pub fn get_exception_handler(
-        &self,
-    ) -> Option<Arc<dyn Fn(&EventLoop, &ErrorContext) + Send + Sync>> {
+    pub fn get_exception_handler(&self) -> Option<ExceptionHandler> {
         self.0.handler.lock().clone()
     }
 

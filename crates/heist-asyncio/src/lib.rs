@@ -22,7 +22,9 @@ mod wait;
 
 pub use barrier::Barrier;
 pub use contextvars::{Context, ContextVar, Token, copy_context};
-pub use events::{ErrorContext, EventLoop, Handle, LoopTime, TimerHandle, get_running_loop};
+pub use events::{
+    ErrorContext, EventLoop, ExceptionHandler, Handle, LoopTime, TimerHandle, get_running_loop,
+};
 pub use exceptions::{
     BrokenBarrierError, CancelledError, DeadlockError, Except, Exception, ExceptionGroup,
     IncompleteReadError, InvalidStateError, KeyboardInterrupt, LimitOverrunError, LookupError,
