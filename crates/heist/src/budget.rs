@@ -1,0 +1,65 @@
+//! The budget of a poll: how long a task may go on finding its leaves ready.
+//!
+//! A task whose sockets, timers and joins are always ready would never return `Pending`, and
+//! nothing else would run on its worker. So every leaf of this crate asks [`poll_proceed`] first.
+//! It counts down a few cheap looks, then reads the cycle counter; once the poll has lasted
+//! [`LIMIT`], the leaf wakes its task and says `Pending` although it could go on. The limit is a
+//! time and not a count, because a thousand reads of 50 ns are no harm and twenty of 1 ms are.
+//!
+//! Outside a poll that a scheduler started, every leaf proceeds.
+
+use crate::clock::tsc::{Scale, Ticks};
+use std::cell::Cell;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// How long a poll may go on before its leaves make it yield.
+pub(crate) const LIMIT: Duration = Duration::from_millis(1);
+
+/// Looks between two reads of the cycle counter.
+const LOOKS: u32 = 32;
+
+thread_local! {
+    /// Looks left; `UNLIMITED` outside a poll.
+    static LEFT: Cell<u32> = const { Cell::new(UNLIMITED) };
+    static DEADLINE: Cell<u64> = const { Cell::new(u64::MAX) };
+}
+
+const UNLIMITED: u32 = u32::MAX;
+
+/// A poll begins at `now`; `limit` is [`LIMIT`] in ticks.
+#[inline]
+pub(crate) fn begin_poll(now: Ticks, limit: u64) {
+    LEFT.set(LOOKS);
+    DEADLINE.set(now.0.saturating_add(limit));
+}
+
+/// The poll is over.
+#[inline]
+pub(crate) fn end_poll() {
+    LEFT.set(UNLIMITED);
+}
+
+/// `Pending`, with the task woken, if this poll has used its time up.
+#[inline]
+pub(crate) fn poll_proceed(cx: &mut Context<'_>) -> Poll<()> {
+    match LEFT.get() {
+        UNLIMITED => Poll::Ready(()),
+        0 => poll_clock(cx),
+        left => {
+            LEFT.set(left - 1);
+            Poll::Ready(())
+        }
+    }
+}
+
+#[cold]
+fn poll_clock(cx: &mut Context<'_>) -> Poll<()> {
+    if Scale::get().ticks().0 < DEADLINE.get() {
+        LEFT.set(LOOKS);
+        return Poll::Ready(());
+    }
+    // LEFT stays 0: every further leaf of this poll yields too.
+    cx.waker().wake_by_ref();
+    Poll::Pending
+}

@@ -1,0 +1,136 @@
+//! A cycle counter for poll boundaries, where `Instant::now` is too dear.
+//!
+//! Reading it costs a fraction of a clock read and overlaps with the work around it. It is used to
+//! *decide* (look at the driver now? is this poll too long?) and to *count* (histograms), never for
+//! a deadline. Where the processor does not promise a constant rate, it falls back to `Instant`.
+//!
+//! Tests: `clock/tests.rs` is not needed; `scheduler/tests` and the metrics tests run on it, and a
+//! unit test at the end of `metrics/tests.rs` compares it with `Instant`.
+#![cfg_attr(
+    target_arch = "x86_64",
+    expect(unsafe_code, reason = "reading the time-stamp counter is an intrinsic")
+)]
+
+use super::real_now;
+use crate::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+/// A reading of the counter. Only differences mean anything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Ticks(pub(crate) u64);
+
+impl Ticks {
+    /// The ticks from `earlier` to `self`, zero if the counters of two cores disagree.
+    #[inline]
+    pub(crate) fn since(self, earlier: Ticks) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// How the counter relates to nanoseconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scale {
+    /// Nanoseconds a tick, as a fixed-point number with 32 fractional bits.
+    nanos_per_tick: u64,
+    reads_counter: bool,
+    origin: Instant,
+}
+
+impl Scale {
+    /// The process's scale, measured once.
+    pub(crate) fn get() -> Scale {
+        static SCALE: OnceLock<Scale> = OnceLock::new();
+        *SCALE.get_or_init(Scale::measure)
+    }
+
+    /// Now.
+    #[inline]
+    pub(crate) fn ticks(&self) -> Ticks {
+        if self.reads_counter {
+            Ticks(counter())
+        } else {
+            let elapsed = real_now().saturating_duration_since(self.origin);
+            Ticks(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX))
+        }
+    }
+
+    /// A difference of ticks in nanoseconds.
+    #[inline]
+    pub(crate) fn nanos(&self, ticks: u64) -> u64 {
+        let product = u128::from(ticks) * u128::from(self.nanos_per_tick);
+        u64::try_from(product >> 32).unwrap_or(u64::MAX)
+    }
+
+    /// A duration in ticks, rounded down.
+    pub(crate) fn ticks_in(&self, duration: Duration) -> u64 {
+        let ticks = (duration.as_nanos() << 32) / u128::from(self.nanos_per_tick);
+        u64::try_from(ticks).unwrap_or(u64::MAX)
+    }
+
+    /// Watches the counter beside the clock for a moment: 100 µs give the rate to 0.1 %.
+    fn measure() -> Scale {
+        let origin = real_now();
+        let fallback = Scale {
+            nanos_per_tick: 1 << 32,
+            reads_counter: false,
+            origin,
+        };
+        if !has_constant_rate() {
+            return fallback;
+        }
+        let first = counter();
+        let elapsed = loop {
+            let elapsed = real_now().saturating_duration_since(origin);
+            if elapsed >= Duration::from_micros(100) {
+                break elapsed;
+            }
+            std::hint::spin_loop();
+        };
+        let ticks = counter().saturating_sub(first);
+        if ticks == 0 {
+            return fallback;
+        }
+        let nanos_per_tick = (elapsed.as_nanos() << 32) / u128::from(ticks);
+        match u64::try_from(nanos_per_tick) {
+            Ok(nanos_per_tick) if nanos_per_tick > 0 => Scale {
+                nanos_per_tick,
+                reads_counter: true,
+                origin,
+            },
+            _ => fallback,
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+fn counter() -> u64 {
+    // SAFETY: every x86-64 processor has RDTSC, and the kernels that we run on let user code use
+    // it (a kernel that forbids it also clears the invariant-TSC bit, see `has_constant_rate`).
+    unsafe { core::arch::x86_64::_rdtsc() }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[allow(unused_unsafe, reason = "CPUID is a safe intrinsic on newer compilers")]
+fn has_constant_rate() -> bool {
+    use core::arch::x86_64::__cpuid;
+    const POWER_MANAGEMENT: u32 = 0x8000_0007;
+    // SAFETY: every x86-64 processor has CPUID, and leaf 0x8000_0000 says which leaves exist.
+    let last_leaf = unsafe { __cpuid(0x8000_0000) }.eax;
+    if last_leaf < POWER_MANAGEMENT {
+        return false;
+    }
+    // SAFETY: CPUID exists, and the leaf was just seen to exist.
+    let leaf = unsafe { __cpuid(POWER_MANAGEMENT) };
+    leaf.edx & (1 << 8) != 0
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn counter() -> u64 {
+    0
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn has_constant_rate() -> bool {
+    false
+}

@@ -1,0 +1,72 @@
+//! The current runtime of the calling thread.
+//!
+//! Threads of a runtime have it for life; others enter it with a guard. Guards nest.
+
+use crate::error::TryCurrentError;
+use crate::runtime::Handle;
+use std::cell::{Cell, RefCell};
+use std::marker::PhantomData;
+
+thread_local! {
+    static CURRENT: RefCell<Option<Handle>> = const { RefCell::new(None) };
+}
+
+/// Calls `f` with the current runtime's handle, if there is one.
+#[inline]
+pub(crate) fn with<R>(f: impl FnOnce(&Handle) -> R) -> Result<R, TryCurrentError> {
+    // In a destructor of another thread-local ours may be gone: then there is no runtime either.
+    let answer = CURRENT.try_with(|current| current.borrow().as_ref().map(f));
+    answer.ok().flatten().ok_or(TryCurrentError(()))
+}
+
+/// Puts the previous runtime back when dropped. See [`Handle::enter`].
+#[derive(Debug)]
+#[must_use = "the runtime is current only while the guard lives"]
+pub struct EnterGuard<'a> {
+    previous: Option<Handle>,
+    /// It must be dropped on its own thread, and not outlive its runtime.
+    _runtime: PhantomData<(&'a Handle, *const ())>,
+}
+
+pub(crate) fn enter(handle: &Handle) -> EnterGuard<'_> {
+    EnterGuard {
+        previous: CURRENT.replace(Some(handle.clone())),
+        _runtime: PhantomData,
+    }
+}
+
+impl Drop for EnterGuard<'_> {
+    fn drop(&mut self) {
+        let previous = self.previous.take();
+        // The handle that goes may be the last: its drop runs outside the borrow.
+        let entered = CURRENT.try_with(|current| current.replace(previous));
+        drop(entered);
+    }
+}
+
+thread_local! {
+    /// The runtime that this thread was started by, as an address; 0 for none.
+    static POOL_THREAD_OF: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Marks the calling thread as started by a runtime, until dropped.
+#[derive(Debug)]
+pub(crate) struct PoolThread(());
+
+impl PoolThread {
+    pub(crate) fn enter(runtime: *const ()) -> Self {
+        POOL_THREAD_OF.set(runtime.addr());
+        Self(())
+    }
+}
+
+impl Drop for PoolThread {
+    fn drop(&mut self) {
+        POOL_THREAD_OF.set(0);
+    }
+}
+
+/// Whether the calling thread was started by this runtime.
+pub(crate) fn pool_thread_of(runtime: *const ()) -> bool {
+    POOL_THREAD_OF.try_with(Cell::get).ok() == Some(runtime.addr())
+}

@@ -1,0 +1,141 @@
+//! Linux: registration and wait go to epoll directly, all edge-triggered.
+//!
+//! `polling` makes and owns the epoll descriptor. The notifier is an eventfd of our own, registered
+//! once in edge mode and never read: each write is an edge, and its counter cannot overflow before
+//! 2^64 - 1 notifications.
+
+use super::super::source::Readiness;
+use rustix::event::epoll::{self, Event, EventData, EventFlags};
+use rustix::event::{EventfdFlags, Timespec, eventfd};
+use rustix::io::Errno;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+/// Sources stay armed.
+pub(crate) const IS_ONESHOT: bool = false;
+/// EPOLLRDHUP is asked for, so the end of a stream has a bit of its own.
+pub(crate) const TELLS_READ_CLOSED: bool = true;
+
+/// Never a source's token.
+const NOTIFIER: u64 = u64::MAX;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Poller {
+    owner: polling::Poller,
+    notifier: OwnedFd,
+}
+
+/// The events of one wait: tokens and what came for them. The kernel's own records hold a pointer
+/// in a union and so cannot change threads; they live on the stack during the wait.
+#[derive(Debug)]
+pub(crate) struct Events(Vec<(u64, Readiness)>);
+
+/// Events taken in one wait.
+const BATCH: usize = 256;
+
+impl Events {
+    pub(crate) fn new() -> Self {
+        Self(Vec::with_capacity(BATCH))
+    }
+
+    /// Tokens and what came for them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, Readiness)> {
+        self.0.iter().copied()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+fn readiness(flags: EventFlags) -> Readiness {
+    let mut ready = Readiness::NONE;
+    let mut set = |on: bool, bit| {
+        if on {
+            ready |= bit;
+        }
+    };
+    let hangup = flags.contains(EventFlags::HUP);
+    set(
+        flags.intersects(EventFlags::IN | EventFlags::RDHUP),
+        Readiness::READABLE,
+    );
+    set(flags.contains(EventFlags::OUT), Readiness::WRITABLE);
+    set(flags.contains(EventFlags::PRI), Readiness::PRIORITY);
+    set(
+        hangup || flags.contains(EventFlags::RDHUP),
+        Readiness::READ_CLOSED,
+    );
+    set(hangup, Readiness::WRITE_CLOSED);
+    set(flags.contains(EventFlags::ERR), Readiness::ERROR);
+    ready
+}
+
+impl Poller {
+    pub(crate) fn new() -> io::Result<Self> {
+        let owner = polling::Poller::new()?;
+        let notifier = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        let flags = EventFlags::IN | EventFlags::ET;
+        epoll::add(&owner, &notifier, EventData::new_u64(NOTIFIER), flags)?;
+        Ok(Self { owner, notifier })
+    }
+
+    /// Watches everything about `source`.
+    pub(crate) fn add(&self, source: &impl AsFd, token: u64) -> io::Result<()> {
+        let flags =
+            EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::PRI | EventFlags::ET;
+        epoll::add(&self.owner, source, EventData::new_u64(token), flags)?;
+        Ok(())
+    }
+
+    pub(crate) fn delete(&self, source: &impl AsFd) -> io::Result<()> {
+        epoll::delete(&self.owner, source)?;
+        Ok(())
+    }
+
+    /// Waits for events; being interrupted by a signal is an empty answer.
+    pub(crate) fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
+        events.0.clear();
+        let mut batch = [const { MaybeUninit::<Event>::uninit() }; BATCH];
+        let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+        let waited = match epoll::wait(&self.owner, &mut batch[..], timeout.as_ref()) {
+            // A kernel before 5.11 knows milliseconds only: round up, never early.
+            Err(Errno::NOSYS) => {
+                let rounded = timeout.map(|exact| {
+                    let millis = exact.tv_nsec / 1_000_000 + 1;
+                    Timespec {
+                        tv_sec: exact.tv_sec + millis / 1_000,
+                        tv_nsec: millis % 1_000 * 1_000_000,
+                    }
+                });
+                epoll::wait(&self.owner, &mut batch[..], rounded.as_ref())
+            }
+            waited => waited,
+        };
+        match waited {
+            Ok((taken, _)) => {
+                let taken = taken.iter();
+                let known = taken.map(|event| (event.data.u64(), readiness(event.flags)));
+                events
+                    .0
+                    .extend(known.filter(|&(token, _)| token != NOTIFIER));
+                Ok(())
+            }
+            Err(Errno::INTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Interrupts the wait, or the next one.
+    pub(crate) fn notify(&self) {
+        let written = rustix::io::write(self.notifier.as_fd(), &1_u64.to_ne_bytes());
+        debug_assert!(written.is_ok(), "eventfd: {written:?}");
+    }
+}

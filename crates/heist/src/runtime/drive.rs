@@ -1,0 +1,108 @@
+//! Where the scheduler meets the driver: how a worker parks.
+
+use crate::blocking::Pool;
+use crate::driver::Driver;
+use crate::scheduler::park::Parker;
+use crate::scheduler::{Drive, Parked};
+use crate::sync::AtomicUsize;
+use crate::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+const NOBODY: usize = usize::MAX;
+
+/// The driver as the scheduler sees it.
+#[derive(Debug)]
+pub(super) struct RuntimeDrive {
+    driver: Arc<Driver>,
+    /// The worker that blocks in the poller.
+    poller: AtomicUsize,
+    /// Asked whether blocking calls are under way, under a virtual clock.
+    pool: OnceLock<Pool>,
+}
+
+impl RuntimeDrive {
+    pub(super) fn new(driver: Arc<Driver>) -> Arc<Self> {
+        Arc::new(Self {
+            driver,
+            poller: AtomicUsize::new(NOBODY),
+            pool: OnceLock::new(),
+        })
+    }
+
+    pub(super) fn set_pool(&self, pool: Pool) {
+        let set = self.pool.set(pool);
+        debug_assert!(set.is_ok(), "a runtime has one pool");
+    }
+
+    /// Blocks in the poller if nobody else is there, else on the parker.
+    fn block(&self, worker: usize, parker: &Parker, timeout: Option<Duration>) {
+        match self.driver.try_turn() {
+            None => parker.park(timeout),
+            Some(mut turning) => {
+                // Relaxed: a hint about whom to wake last.
+                self.poller.store(worker, Relaxed);
+                parker.park_in_driver(|| turning.wait(timeout));
+                self.poller.store(NOBODY, Relaxed);
+                turning.dispatch();
+            }
+        }
+    }
+
+    fn park_virtual(&self, worker: usize, parker: &Parker) -> Parked {
+        let mut events = 0;
+        if let Some(mut turning) = self.driver.try_turn() {
+            turning.wait(Some(Duration::ZERO));
+            events = turning.dispatch();
+        }
+        if events > 0 {
+            return Parked::Woke;
+        }
+        let in_flight = self.pool.get().map_or(0, |pool| pool.load().in_flight);
+        if in_flight > 0 {
+            self.block(worker, parker, None);
+            return Parked::Woke;
+        }
+        if let Some(deadline) = self.driver.next_deadline(worker) {
+            self.driver.clock().jump_to(deadline);
+            self.driver.fire(worker);
+            return Parked::Woke;
+        }
+        if self.driver.n_sources() > 0 {
+            self.block(worker, parker, None);
+            return Parked::Woke;
+        }
+        Parked::Deadlock
+    }
+}
+
+impl Drive for RuntimeDrive {
+    fn turn(&self, worker: usize) {
+        if let Some(mut turning) = self.driver.try_turn() {
+            turning.wait(Some(Duration::ZERO));
+            turning.dispatch();
+        }
+        self.driver.fire(worker);
+    }
+
+    fn park(&self, worker: usize, parker: &Parker) -> Parked {
+        if self.driver.clock().is_virtual() {
+            return self.park_virtual(worker, parker);
+        }
+        self.block(worker, parker, self.driver.sleep_time(worker));
+        self.driver.fire(worker);
+        Parked::Woke
+    }
+
+    fn notify(&self) {
+        self.driver.notify();
+    }
+
+    fn poller(&self) -> Option<usize> {
+        // Relaxed: a hint.
+        match self.poller.load(Relaxed) {
+            NOBODY => None,
+            worker => Some(worker),
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! Spawning on the current runtime.
+
+use super::Handle;
+use crate::clock::tsc::Scale;
+use crate::scheduler::{Home, worker};
+use crate::task::{Details, JoinHandle, Kind, NewTask};
+use std::panic::Location;
+use std::sync::Arc;
+
+/// What a spawn may say of its task.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    pub(crate) site: &'static Location<'static>,
+    pub(crate) name: Option<Arc<String>>,
+}
+
+impl Options {
+    /// No name, spawned by the caller of the caller.
+    #[track_caller]
+    pub(crate) fn here() -> Self {
+        Self {
+            site: Location::caller(),
+            name: None,
+        }
+    }
+
+    pub(super) fn details(self, kind: Kind) -> Details {
+        Details {
+            kind,
+            site: self.site,
+            born: Scale::get().ticks(),
+            name: self.name,
+        }
+    }
+}
+
+/// Where async tasks of a runtime are spawned: copied out of the handle, so that a spawn neither
+/// counts references to the runtime nor calls user code while the context is borrowed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spawner {
+    pub(super) home: &'static Home,
+    pub(super) epoch: u64,
+}
+
+impl Spawner {
+    #[inline]
+    pub(crate) fn spawn<F>(self, future: F, options: Options) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let task = NewTask::new(future, self.home);
+        self.home
+            .spawn(self.epoch, task, options.details(Kind::Async))
+    }
+}
+
+/// Spawns a task on the current runtime: it runs beside the caller, at once or later.
+///
+/// Dropping the handle detaches the task. A task that is spawned while the runtime shuts down is
+/// dropped without being polled, and its handle says that it was aborted.
+///
+/// # Panics
+///
+/// Outside a runtime.
+///
+/// ```
+/// # heist::runtime::Runtime::new().unwrap().block_on(async {
+/// let sum = heist::spawn(async { (1..=10).sum::<u32>() });
+/// assert_eq!(sum.await.unwrap(), 55);
+/// # });
+/// ```
+#[track_caller]
+pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    match crate::context::with(Handle::spawner) {
+        Ok(spawner) => spawner.spawn(future, Options::here()),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Calls a blocking function on a thread where it holds nobody up.
+///
+/// Calls run in the order of arrival on at most
+/// [`max_blocking_threads`](crate::runtime::Builder::max_blocking_threads) threads. Aborting the
+/// handle drops a call that has not begun; one that has goes on.
+///
+/// # Panics
+///
+/// Outside a runtime, and where no thread can be had for the first call.
+///
+/// ```
+/// # heist::runtime::Runtime::new().unwrap().block_on(async {
+/// let text = heist::task::spawn_blocking(|| std::fs::read_to_string("Cargo.toml"));
+/// assert!(text.await.unwrap().is_ok());
+/// # });
+/// ```
+#[track_caller]
+pub fn spawn_blocking<F, R>(f: F) -> JoinHandle<R>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
+    Handle::current().spawn_blocking_with(f, Options::here())
+}
+
+/// Spawns a future that is not `Send` on the current [`LocalRuntime`](super::LocalRuntime).
+///
+/// # Panics
+///
+/// Outside a `LocalRuntime`, and on a thread that does not own it.
+///
+/// ```
+/// use std::rc::Rc;
+///
+/// let runtime = heist::runtime::Builder::new_current_thread().build_local()?;
+/// let shared = Rc::new(7);
+/// let answer = runtime.block_on(async {
+///     let shared = shared.clone();
+///     heist::task::spawn_local(async move { *shared * 6 }).await
+/// });
+/// assert_eq!(answer.unwrap(), 42);
+/// # Ok::<(), heist::runtime::BuildError>(())
+/// ```
+#[track_caller]
+pub fn spawn_local<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    Handle::current().spawn_local_with(future, Options::here())
+}
+
+/// Calls a blocking function right here, after handing this thread's worker to another thread.
+///
+/// The calling task and its neighbours in the same poll wait; every other task goes on. On a
+/// current-thread runtime, and outside one, it just calls the function.
+///
+/// ```
+/// # heist::runtime::Runtime::new().unwrap().block_on(async {
+/// let text = heist::task::block_in_place(|| std::fs::read_to_string("Cargo.toml"));
+/// assert!(text.is_ok());
+/// # });
+/// ```
+pub fn block_in_place<F, R>(f: F) -> R
+where
+    F: FnOnce() -> R,
+{
+    worker::block_in_place(f)
+}
+
+/// Spawns tasks with a name. Names appear in listings, reports and errors.
+///
+/// ```
+/// # heist::runtime::Runtime::new().unwrap().block_on(async {
+/// let task = heist::task::Builder::new()
+///     .name("answer")
+///     .spawn(async { 42 });
+/// assert_eq!(task.await.unwrap(), 42);
+/// # });
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Builder {
+    name: Option<Arc<String>>,
+}
+
+impl Builder {
+    /// A builder of tasks without a name.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Names the tasks that this builder spawns.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(Arc::new(name.into()));
+        self
+    }
+
+    #[track_caller]
+    fn options(&self) -> Options {
+        Options {
+            site: Location::caller(),
+            name: self.name.clone(),
+        }
+    }
+
+    /// As [`task::spawn`](spawn).
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        Handle::current().spawn_with(future, self.options())
+    }
+
+    /// As [`task::spawn_local`](spawn_local).
+    ///
+    /// # Panics
+    ///
+    /// Outside a [`LocalRuntime`](super::LocalRuntime).
+    #[track_caller]
+    pub fn spawn_local<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        Handle::current().spawn_local_with(future, self.options())
+    }
+
+    /// As [`task::spawn_blocking`](spawn_blocking).
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
+    #[track_caller]
+    pub fn spawn_blocking<F, R>(&self, f: F) -> JoinHandle<R>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        Handle::current().spawn_blocking_with(f, self.options())
+    }
+}

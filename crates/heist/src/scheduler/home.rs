@@ -1,0 +1,266 @@
+//! A scheduler's home: the part that tasks point at, which outlives them all.
+//!
+//! Every task needs its scheduler: to be queued when woken, to leave the registry when complete.
+//! Counting references to it would make every worker write one cache line for every task. So homes
+//! are leaked and used again: a pool hands them out to runtimes and takes them back when they are
+//! drained. A process holds as many as it ever had runtimes at once.
+//!
+//! A waker that outlives its runtime finds its task complete and touches nothing. One that is
+//! half-way through a wake while its runtime ends still has its runnable, so the task is not
+//! complete, the registry is not drained, and the home is not given back: \[S6\] costs no count.
+//! The worst that a straggler can do is to unpark a worker of the home's next runtime for nothing.
+//!
+//! Tests: `scheduler/tests/home.rs`, `tests/it/shutdown.rs`.
+
+use super::current;
+use super::idle::Idle;
+use crate::clock::tsc::Scale;
+use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
+use crate::sync::deque::{Injector, Steal};
+use crate::sync::{AtomicBool, AtomicUsize, RwLock, fence};
+use crate::task::{Details, Id, JoinError, JoinHandle, NewTask, Registry, Runnable, Schedule};
+use std::fmt;
+
+/// What a home needs of the runtime that lives in it.
+pub(crate) trait Resident: Send + Sync + 'static {
+    /// Interrupts this parked worker.
+    fn unpark(&self, worker: usize);
+
+    /// The worker to be woken last, because it blocks in the driver.
+    fn poller(&self) -> Option<usize>;
+
+    /// A task panicked and nobody will join it.
+    fn unhandled_panic(&self, error: &JoinError);
+}
+
+/// See the module.
+pub(crate) struct Home {
+    injector: Injector<Runnable>,
+    pub(crate) registry: Registry,
+    pub(crate) idle: Idle,
+    /// No worker will look at the injector any more \[S7\].
+    abandoned: AtomicBool,
+    /// Local tasks are dropped by their owner alone \[S8\].
+    local: AtomicBool,
+    remote_schedules: AtomicUsize,
+    /// Taken for a moment by whoever must unpark a worker, never on the common path.
+    resident: RwLock<Option<std::sync::Arc<dyn Resident>>>,
+}
+
+/// Homes that no runtime lives in. One whose registry is not drained yet waits for a straggler.
+static VACANT: RwLock<Vec<&'static Home>> = RwLock::new(Vec::new());
+
+impl Home {
+    fn build() -> &'static Home {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Box::leak(Box::new(Self {
+            injector: Injector::new(),
+            registry: Registry::new(threads.next_power_of_two().min(256)),
+            idle: Idle::new(),
+            abandoned: AtomicBool::new(false),
+            local: AtomicBool::new(false),
+            remote_schedules: AtomicUsize::new(0),
+            resident: RwLock::new(None),
+        }))
+    }
+
+    /// Moves in: `workers` workers, all awake. `local`: tasks may be `!Send`.
+    ///
+    /// The answer's epoch must be named by every spawn, so that none comes through a handle of an
+    /// earlier resident.
+    pub(crate) fn acquire(workers: usize, local: bool) -> (&'static Home, u64) {
+        let vacant = {
+            let mut vacant = VACANT.write();
+            let drained = vacant.iter().position(|home| home.registry.is_drained());
+            drained.map(|position| vacant.swap_remove(position))
+        };
+        let home = vacant.unwrap_or_else(Self::build);
+        let epoch = home.registry.reopen();
+        home.idle.reset(workers);
+        // Relaxed, all three: the home reaches other threads through the runtime.
+        home.abandoned.store(false, Relaxed);
+        home.local.store(local, Relaxed);
+        home.remote_schedules.store(0, Relaxed);
+        (home, epoch)
+    }
+
+    pub(crate) fn set_resident(&self, resident: std::sync::Arc<dyn Resident>) {
+        *self.resident.write() = Some(resident);
+    }
+
+    /// Moves out: nothing of the runtime will touch the home again, but for stragglers \[S6\].
+    pub(crate) fn vacate(&'static self) {
+        *self.resident.write() = None;
+        VACANT.write().push(self);
+    }
+
+    /// Registers a task and makes it runnable. After shutdown its future is dropped and the handle
+    /// says that it was aborted.
+    #[inline]
+    pub(crate) fn spawn<T>(
+        &'static self,
+        epoch: u64,
+        task: NewTask<T>,
+        details: Details,
+    ) -> JoinHandle<T> {
+        let (runnable, handle) = self.register(epoch, task, details);
+        if let Some(runnable) = runnable {
+            self.schedule_new(runnable);
+        }
+        handle
+    }
+
+    /// Registers a task. After shutdown there is nothing to run: its future is dropped here.
+    pub(crate) fn register<T>(
+        &self,
+        epoch: u64,
+        task: NewTask<T>,
+        details: Details,
+    ) -> (Option<Runnable>, JoinHandle<T>) {
+        let NewTask {
+            runnable,
+            registered,
+            join,
+        } = task;
+        let hint = current::shard_hint();
+        match self.registry.insert(hint, epoch, registered, details) {
+            Ok(id) => {
+                runnable.set_id(id);
+                (Some(runnable), JoinHandle::new(join))
+            }
+            Err(_closed) => {
+                drop(runnable);
+                (None, JoinHandle::new(join))
+            }
+        }
+    }
+
+    #[inline]
+    fn schedule_new(&'static self, runnable: Runnable) {
+        if let Err(runnable) = current::push(self, runnable) {
+            self.schedule_remote(runnable);
+        }
+    }
+
+    /// From a thread that is none of the scheduler's.
+    fn schedule_remote(&'static self, runnable: Runnable) {
+        // Zero means not sampled.
+        runnable.stamp_wake(coarse(Scale::get().ticks().0));
+        // Relaxed: a statistic.
+        self.remote_schedules.fetch_add(1, Relaxed);
+        self.injector.push(runnable);
+        self.wake_after_remote_push();
+        // ORDERING: SeqCst after the SeqCst fence of the wake: either we see the home abandoned, or
+        // whoever abandons it sees our push, [S7].
+        if self.abandoned.load(SeqCst) && !self.local.load(Relaxed) {
+            self.drain();
+        }
+    }
+
+    /// Unparks a worker for what was pushed to the injector, if one is needed.
+    pub(crate) fn wake_after_remote_push(&self) {
+        let worker = self.idle.after_remote_push(|| {
+            let resident = self.resident.read();
+            resident.as_ref().and_then(|resident| resident.poller())
+        });
+        if let Some(worker) = worker {
+            self.unpark(worker);
+        }
+    }
+
+    /// Unparks a worker for what was pushed to a local queue, if one is wanted.
+    #[inline]
+    pub(crate) fn wake_after_local_push(&self) {
+        let worker = self.idle.after_local_push(|| {
+            let resident = self.resident.read();
+            resident.as_ref().and_then(|resident| resident.poller())
+        });
+        if let Some(worker) = worker {
+            self.unpark(worker);
+        }
+    }
+
+    #[cold]
+    fn unpark(&self, worker: usize) {
+        let resident = self.resident.read().clone();
+        if let Some(resident) = resident {
+            resident.unpark(worker);
+        }
+    }
+
+    pub(crate) fn injector(&self) -> &Injector<Runnable> {
+        &self.injector
+    }
+
+    pub(crate) fn remote_schedules(&self) -> usize {
+        // Relaxed: a statistic.
+        self.remote_schedules.load(Relaxed)
+    }
+
+    /// The last worker has left: from now on pushers drop what they push \[S7\].
+    pub(crate) fn abandon(&self) {
+        // ORDERING: SeqCst, then a look at the injector: see `schedule_remote`.
+        self.abandoned.store(true, SeqCst);
+        fence(SeqCst);
+        self.drain();
+    }
+
+    /// Drops every queued task's future.
+    pub(crate) fn drain(&self) {
+        loop {
+            match self.injector.steal() {
+                Steal::Success(runnable) => drop(runnable),
+                Steal::Retry => {}
+                Steal::Empty => return,
+            }
+        }
+    }
+}
+
+/// Ticks in units that give a 32-bit stamp some tens of minutes of range.
+#[inline]
+pub(crate) fn coarse(ticks: u64) -> u32 {
+    // Never zero, which means "not sampled".
+    ((ticks >> COARSE_SHIFT) as u32).max(1)
+}
+
+/// Ticks in one unit of [`coarse`], as a shift.
+pub(crate) const COARSE_SHIFT: u32 = 8;
+
+impl Schedule for &'static Home {
+    #[inline]
+    fn schedule(&self, runnable: Runnable) {
+        self.schedule_new(runnable);
+    }
+
+    #[inline]
+    fn reschedule(&self, runnable: Runnable) {
+        if let Err(runnable) = current::push_back(self, runnable) {
+            self.schedule_remote(runnable);
+        }
+    }
+
+    #[inline]
+    fn release(&self, id: Id) -> bool {
+        self.registry.release(id)
+    }
+
+    fn details(&self, id: Id) -> Option<Details> {
+        self.registry.details(id)
+    }
+
+    fn unhandled_panic(&self, error: &JoinError) {
+        let resident = self.resident.read().clone();
+        if let Some(resident) = resident {
+            resident.unhandled_panic(error);
+        }
+    }
+}
+
+impl fmt::Debug for Home {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Home")
+            .field("idle", &self.idle)
+            .finish_non_exhaustive()
+    }
+}

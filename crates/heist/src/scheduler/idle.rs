@@ -1,0 +1,182 @@
+//! Who is parked, who searches, whom to wake.
+//!
+//! One word counts the workers that are awake and those of them that search; the list of sleepers
+//! is behind a lock that only parking and waking take. Rules \[S2\], \[S3\] and \[S5\] of
+//! `scheduler.rs` live here.
+//!
+//! The transitions of the word are pure functions on [`Counts`]. Tests: `scheduler/tests/idle.rs`
+//! enumerates them, `scheduler/tests/loom.rs` models the lost wake-up.
+
+use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
+use crate::sync::{AtomicUsize, Mutex, fence};
+
+const SEARCHING: usize = 1;
+const AWAKE: usize = 1 << 16;
+const WORKERS: usize = 1 << 32;
+const FIELD: usize = 0xffff;
+
+/// The word at one moment: three counts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Counts(usize);
+
+impl Counts {
+    pub(super) fn new(workers: usize, awake: usize, searching: usize) -> Self {
+        debug_assert!(searching <= awake && awake <= workers && workers <= FIELD);
+        Self(workers * WORKERS + awake * AWAKE + searching * SEARCHING)
+    }
+
+    pub(super) fn searching(self) -> usize {
+        self.0 & FIELD
+    }
+
+    pub(super) fn awake(self) -> usize {
+        self.0 / AWAKE & FIELD
+    }
+
+    pub(super) fn workers(self) -> usize {
+        self.0 / WORKERS & FIELD
+    }
+
+    /// Someone sleeps, and nobody is on the way already \[S5\].
+    pub(super) fn wants_wake(self) -> bool {
+        self.searching() == 0 && self.awake() < self.workers()
+    }
+
+    /// A sleeper is woken to search.
+    pub(super) fn woken(self) -> Self {
+        Self(self.0 + AWAKE + SEARCHING)
+    }
+
+    /// A sleeper woke by itself, for a timer or an event.
+    pub(super) fn woke(self) -> Self {
+        Self(self.0 + AWAKE)
+    }
+
+    /// A worker parks. The answer says whether it was the last one to search.
+    pub(super) fn parked(self, searching: bool) -> (Self, bool) {
+        let next = Self(self.0 - AWAKE - usize::from(searching) * SEARCHING);
+        (next, searching && next.searching() == 0)
+    }
+
+    /// At most half of those awake search: more would only fight for the same queues.
+    pub(super) fn may_search(self) -> bool {
+        2 * self.searching() < self.awake()
+    }
+}
+
+/// The idle state of one scheduler.
+#[derive(Debug)]
+pub(crate) struct Idle {
+    word: AtomicUsize,
+    /// Parked workers, the last one on top. The word changes together with it.
+    sleepers: Mutex<Vec<usize>>,
+}
+
+impl Idle {
+    pub(crate) fn new() -> Self {
+        Self {
+            word: AtomicUsize::new(0),
+            sleepers: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// Begins a run with `workers` workers, all awake.
+    pub(crate) fn reset(&self, workers: usize) {
+        self.sleepers.lock().clear();
+        // ORDERING: SeqCst like every access to the word; the runtime is published later.
+        self.word.store(Counts::new(workers, workers, 0).0, SeqCst);
+    }
+
+    /// After a push to the worker's own queue: a sleeper to unpark, if one is wanted.
+    #[inline]
+    pub(crate) fn after_local_push(&self, avoid: impl FnOnce() -> Option<usize>) -> Option<usize> {
+        // Relaxed: [S3].
+        match Counts(self.word.load(Relaxed)).wants_wake() {
+            true => self.wake_one(avoid()),
+            false => None,
+        }
+    }
+
+    /// After a push to the injector: a sleeper to unpark, if one is wanted.
+    #[inline]
+    pub(crate) fn after_remote_push(&self, avoid: impl FnOnce() -> Option<usize>) -> Option<usize> {
+        // ORDERING: SeqCst fence between the push and the look at the word, paired with the SeqCst
+        // change of the word in `park` and the look at the queues after it: [S2].
+        fence(SeqCst);
+        match Counts(self.word.load(Relaxed)).wants_wake() {
+            true => self.wake_one(avoid()),
+            false => None,
+        }
+    }
+
+    #[cold]
+    fn wake_one(&self, avoid: Option<usize>) -> Option<usize> {
+        let mut sleepers = self.sleepers.lock();
+        // Relaxed: with the lock held the number of sleepers stands still.
+        let counts = Counts(self.word.load(Relaxed));
+        if !counts.wants_wake() {
+            return None;
+        }
+        let position = sleepers
+            .iter()
+            .rposition(|&worker| Some(worker) != avoid)
+            .or_else(|| sleepers.len().checked_sub(1))?;
+        let worker = sleepers.remove(position);
+        // ORDERING: SeqCst, for the single order of the word.
+        self.word.fetch_add(AWAKE + SEARCHING, SeqCst);
+        debug_assert_eq!(counts.woken().awake(), counts.awake() + 1);
+        Some(worker)
+    }
+
+    /// `worker` is about to block. `true`: it was the last one to search, and must look at every
+    /// queue once more. Everyone must look at the injector once more \[S2\].
+    pub(crate) fn park(&self, worker: usize, searching: bool) -> bool {
+        let mut sleepers = self.sleepers.lock();
+        sleepers.push(worker);
+        let change = AWAKE + usize::from(searching) * SEARCHING;
+        // ORDERING: SeqCst: the word changes before the caller looks at the queues again, pairs
+        // with the fence in `after_remote_push`: [S2].
+        let before = Counts(self.word.fetch_sub(change, SeqCst));
+        // A fence of our own: the queues are read with weaker orders.
+        fence(SeqCst);
+        before.parked(searching).1
+    }
+
+    /// `worker` stopped blocking, for whatever reason. `true`: someone woke it to search.
+    pub(crate) fn unpark(&self, worker: usize) -> bool {
+        let mut sleepers = self.sleepers.lock();
+        let Some(position) = sleepers.iter().position(|&sleeper| sleeper == worker) else {
+            // A waker took it off the list, and counted it as searching.
+            return true;
+        };
+        sleepers.remove(position);
+        // ORDERING: SeqCst, for the single order of the word.
+        let before = Counts(self.word.fetch_add(AWAKE, SeqCst));
+        debug_assert!(before.woke().awake() <= before.workers());
+        false
+    }
+
+    /// A worker found its own queue empty and wants to steal.
+    pub(crate) fn start_searching(&self) -> bool {
+        // Relaxed: only a limit on how many search.
+        if !Counts(self.word.load(Relaxed)).may_search() {
+            return false;
+        }
+        // ORDERING: SeqCst, for the single order of the word.
+        self.word.fetch_add(SEARCHING, SeqCst);
+        true
+    }
+
+    /// A searcher found work. `true`: it was the last one, and must wake the next \[S5\].
+    pub(crate) fn stop_searching(&self) -> bool {
+        // ORDERING: SeqCst, for the single order of the word.
+        let before = Counts(self.word.fetch_sub(SEARCHING, SeqCst));
+        before.searching() == 1
+    }
+
+    #[cfg(test)]
+    pub(super) fn counts(&self) -> Counts {
+        // ORDERING: SeqCst, for the single order of the word.
+        Counts(self.word.load(SeqCst))
+    }
+}

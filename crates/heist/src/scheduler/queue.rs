@@ -1,0 +1,105 @@
+//! A worker's own queue: a FIFO deque that others steal from, and the LIFO slot before it.
+//!
+//! The slot holds the task that was woken last, so that a message is handled while it is in the
+//! cache. Three tenants in a row may go before the queue gets its turn.
+//!
+//! Tests: `scheduler/tests/queue.rs` holds the deque and its twin to a `VecDeque`.
+
+use crate::sync::deque::{Injector, Steal, Stealer, Worker};
+use crate::task::Runnable;
+
+/// Tenants of the slot that may run in a row.
+const MAX_LIFO_STREAK: u32 = 3;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct LocalQueue {
+    deque: Worker<Runnable>,
+    lifo: Option<Runnable>,
+    lifo_streak: u32,
+}
+
+impl LocalQueue {
+    pub(crate) fn new() -> Self {
+        Self {
+            deque: Worker::new_fifo(),
+            lifo: None,
+            lifo_streak: 0,
+        }
+    }
+
+    pub(crate) fn stealer(&self) -> Stealer<Runnable> {
+        self.deque.stealer()
+    }
+
+    /// Into the slot; its tenant moves to the queue. `true` if that happened.
+    #[inline]
+    pub(crate) fn push_lifo(&mut self, runnable: Runnable) -> bool {
+        match self.lifo.replace(runnable) {
+            None => false,
+            Some(tenant) => {
+                self.deque.push(tenant);
+                true
+            }
+        }
+    }
+
+    #[inline]
+    pub(crate) fn push_back(&self, runnable: Runnable) {
+        self.deque.push(runnable);
+    }
+
+    #[inline]
+    pub(crate) fn pop(&mut self) -> Option<Runnable> {
+        if self.lifo_streak < MAX_LIFO_STREAK {
+            if let Some(runnable) = self.lifo.take() {
+                self.lifo_streak += 1;
+                return Some(runnable);
+            }
+        }
+        self.lifo_streak = 0;
+        self.deque.pop().or_else(|| self.lifo.take())
+    }
+
+    /// Moves the slot's tenant to where others can steal it. `true` if there was one.
+    pub(crate) fn flush_lifo(&mut self) -> bool {
+        match self.lifo.take() {
+            None => false,
+            Some(tenant) => {
+                self.deque.push(tenant);
+                true
+            }
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.deque.len() + usize::from(self.lifo.is_some())
+    }
+
+    /// Nothing that others could steal.
+    pub(crate) fn has_stealable(&self) -> bool {
+        !self.deque.is_empty()
+    }
+
+    /// Takes a batch from the injector; the first is returned.
+    pub(crate) fn take_from(&self, injector: &Injector<Runnable>) -> Option<Runnable> {
+        loop {
+            match injector.steal_batch_and_pop(&self.deque) {
+                Steal::Success(runnable) => return Some(runnable),
+                Steal::Retry => std::hint::spin_loop(),
+                Steal::Empty => return None,
+            }
+        }
+    }
+
+    /// Takes half of another's queue; the first is returned.
+    pub(crate) fn steal_from(&self, stealer: &Stealer<Runnable>) -> Option<Runnable> {
+        loop {
+            match stealer.steal_batch_and_pop(&self.deque) {
+                Steal::Success(runnable) => return Some(runnable),
+                Steal::Retry => std::hint::spin_loop(),
+                Steal::Empty => return None,
+            }
+        }
+    }
+}
