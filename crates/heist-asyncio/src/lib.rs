@@ -1,1 +1,48 @@
-//! To be written.
+//! asyncio on the heist runtime: CPython's tasks, cancellation, timeouts, groups, queues and locks, for Rust.
+//!
+//! Use it as `use heist_asyncio as asyncio;`. The rules are CPython 3.13's, and its own behaviour is the judge: random
+//! programs run on both, event for event.
+
+#![forbid(unsafe_code)]
+
+mod barrier;
+mod base_events;
+mod cell;
+pub mod contextvars;
+mod events;
+mod exceptions;
+mod futures;
+mod locks;
+mod queues;
+mod runners;
+mod taskgroups;
+mod tasks;
+mod timeouts;
+mod wait;
+
+pub use barrier::Barrier;
+pub use contextvars::{Context, ContextVar, Token, copy_context};
+pub use events::{
+    ErrorContext, EventLoop, ExceptionHandler, Handle, LoopTime, TimerHandle, get_running_loop,
+};
+pub use exceptions::{
+    BrokenBarrierError, CancelledError, DeadlockError, Except, Exception, ExceptionGroup,
+    IncompleteReadError, InvalidStateError, KeyboardInterrupt, LimitOverrunError, LookupError,
+    PanicError, QueueEmpty, QueueFull, QueueShutDown, Result, RuntimeError, SystemExit,
+    TimeoutError, ValueError,
+};
+pub use futures::{CallbackId, Future};
+pub use locks::{
+    BoundedSemaphore, Condition, ConditionGuard, Event, Lock, LockGuard, Semaphore, SemaphoreGuard,
+};
+pub use queues::{LifoQueue, PriorityQueue, Queue, QueueStore};
+pub use runners::{Runner, run};
+pub use taskgroups::{ChildBuilder, TaskGroup};
+pub use tasks::{
+    AsCompleted, Awaitable, Builder, Child, Gathering, IntoTask, Item, ReturnWhen, Shielded, Task,
+    TaskHandle, TaskId, Waitable, all_tasks, as_completed, cancellable, create_local_task,
+    create_named_task, create_task, current_task, ensure_future, gather, gather_return_exceptions,
+    shield, sleep, sleep_with, wait, wait_for, yield_now,
+};
+pub use timeouts::{Timeout, timeout, timeout_at};
+pub use wait::Waiting;

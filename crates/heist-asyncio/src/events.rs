@@ -1,0 +1,585 @@
+//! The event loop's handle, callback handles, loop time, and what is current on this thread (CPython's `events.py`).
+//!
+//! [`EventLoop`] is a cheap clone over one of two bodies: the exact loop (`base_events.rs`), which runs everything in
+//! CPython's order on one thread, and the parallel one (`parallel.rs`), whose tasks run on all cores.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::base_events::{Exact, Ready};
+use crate::cell::{AnyCell, InternalCallback, Node};
+use crate::contextvars::Context;
+use crate::exceptions::{Exception, PanicError, Result, runtime_error};
+use crate::tasks::{Task, TaskHandle};
+
+/// What is current on this thread while a task or callback runs.
+#[derive(Default)]
+pub(crate) struct Frame {
+    pub(crate) event_loop: Option<EventLoop>,
+    pub(crate) task: Option<Node>,
+    pub(crate) context: Option<Context>,
+}
+
+thread_local! {
+    static FRAME: RefCell<Frame> = RefCell::default();
+}
+
+/// Puts a frame in place and gives back the one before.
+pub(crate) fn swap_frame(frame: Frame) -> Frame {
+    FRAME
+        .try_with(|current| current.replace(frame))
+        .unwrap_or_default()
+}
+
+/// Restores the frame before, after a panic too.
+pub(crate) struct FrameGuard(Option<Frame>);
+
+impl FrameGuard {
+    pub(crate) fn enter(frame: Frame) -> FrameGuard {
+        FrameGuard(Some(swap_frame(frame)))
+    }
+}
+
+impl Drop for FrameGuard {
+    fn drop(&mut self) {
+        if let Some(outer) = self.0.take() {
+            drop(swap_frame(outer));
+        }
+    }
+}
+
+/// The running task.
+pub(crate) fn current_node() -> Option<Node> {
+    FRAME
+        .try_with(|frame| frame.borrow().task.clone())
+        .ok()
+        .flatten()
+}
+
+/// Runs with the current context, which is made where there is none yet.
+pub(crate) fn with_context<R>(function: impl FnOnce(&Context) -> R) -> R {
+    let context = FRAME
+        .try_with(|frame| {
+            frame
+                .borrow_mut()
+                .context
+                .get_or_insert_with(Context::new)
+                .clone()
+        })
+        .unwrap_or_default();
+    function(&context)
+}
+
+/// A copy of the current context for a new task or callback; `None` stands for an empty one.
+pub(crate) fn snapshot_context() -> Option<Context> {
+    let current = FRAME
+        .try_with(|frame| frame.borrow().context.clone())
+        .ok()
+        .flatten();
+    current
+        .filter(|context| !context.is_empty())
+        .map(|context| context.copy())
+}
+
+/// Runs with this context as the current one.
+pub(crate) fn in_context<R>(context: Context, function: impl FnOnce() -> R) -> R {
+    let (event_loop, task) = FRAME
+        .try_with(|frame| {
+            let frame = frame.borrow();
+            (frame.event_loop.clone(), frame.task.clone())
+        })
+        .unwrap_or_default();
+    let guard = FrameGuard::enter(Frame {
+        event_loop,
+        task,
+        context: Some(context),
+    });
+    let result = function();
+    drop(guard);
+    result
+}
+
+/// A time of the loop's clock, from the loop's start (`loop.time()`, which gives a float there).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LoopTime(i64);
+
+impl LoopTime {
+    /// So many nanoseconds from the loop's start; negative ones are in the past.
+    pub const fn from_nanos(nanos: i64) -> LoopTime {
+        LoopTime(nanos)
+    }
+
+    /// Nanoseconds from the loop's start.
+    pub const fn as_nanos(self) -> i64 {
+        self.0
+    }
+
+    /// The time from an earlier one to this one, zero where it is later.
+    pub fn since(self, earlier: LoopTime) -> Duration {
+        Duration::from_nanos(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+}
+
+impl std::ops::Add<Duration> for LoopTime {
+    type Output = LoopTime;
+
+    fn add(self, delay: Duration) -> LoopTime {
+        LoopTime(
+            self.0
+                .saturating_add(i64::try_from(delay.as_nanos()).unwrap_or(i64::MAX)),
+        )
+    }
+}
+
+impl std::ops::Sub<Duration> for LoopTime {
+    type Output = LoopTime;
+
+    fn sub(self, delay: Duration) -> LoopTime {
+        LoopTime(
+            self.0
+                .saturating_sub(i64::try_from(delay.as_nanos()).unwrap_or(i64::MAX)),
+        )
+    }
+}
+
+/// A callback that is scheduled, to be cancelled (`asyncio.Handle`). Dropping it changes nothing.
+#[derive(Clone)]
+pub struct Handle(pub(crate) Arc<HandleShared>);
+
+pub(crate) struct HandleShared {
+    callback: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+    cancelled: AtomicBool,
+    context: Option<Context>,
+    when: LoopTime,
+}
+
+impl Handle {
+    pub(crate) fn new(
+        when: LoopTime,
+        context: Option<Context>,
+        callback: Box<dyn FnOnce() + Send>,
+    ) -> Handle {
+        let callback = Mutex::new(Some(callback));
+        Handle(Arc::new(HandleShared {
+            callback,
+            cancelled: AtomicBool::new(false),
+            context,
+            when,
+        }))
+    }
+
+    /// Cancels the callback, also where its turn comes in this very pass. After it ran, nothing happens.
+    pub fn cancel(&self) {
+        // ORDERING: Relaxed; the callback's own lock decides who takes it.
+        self.0.cancelled.store(true, Ordering::Relaxed);
+        let callback = self.0.callback.lock().take();
+        drop(callback);
+    }
+
+    /// True after [`Handle::cancel`].
+    pub fn cancelled(&self) -> bool {
+        // ORDERING: Relaxed; a flag of its own.
+        self.0.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// The context in which the callback runs.
+    pub fn get_context(&self) -> Context {
+        self.0.context.clone().unwrap_or_default()
+    }
+
+    pub(crate) fn due(&self) -> LoopTime {
+        self.0.when
+    }
+
+    /// Runs the callback, in its context and outside any task; a panic goes to the exception handler.
+    pub(crate) fn run(&self, event_loop: &EventLoop) {
+        let callback = self.0.callback.lock().take();
+        let Some(callback) = callback else { return };
+        let frame = Frame {
+            event_loop: Some(event_loop.clone()),
+            task: None,
+            context: self.0.context.clone(),
+        };
+        let guard = FrameGuard::enter(frame);
+        // PANIC: a callback's panic is reported, and the loop goes on.
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(callback));
+        if let Err(payload) = result {
+            let mut context = ErrorContext::new("exception in callback");
+            context.exception = Some(Exception::new(PanicError::new(payload)));
+            event_loop.call_exception_handler(&context);
+        }
+        drop(guard);
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle")
+            .field("cancelled", &self.cancelled())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A callback that is scheduled at a time (`asyncio.TimerHandle`).
+#[derive(Clone, Debug)]
+pub struct TimerHandle(pub(crate) Handle);
+
+impl TimerHandle {
+    /// The time at which the callback is due.
+    pub fn when(&self) -> LoopTime {
+        self.0.due()
+    }
+
+    /// As [`Handle::cancel`].
+    pub fn cancel(&self) {
+        self.0.cancel();
+    }
+
+    /// As [`Handle::cancelled`].
+    pub fn cancelled(&self) -> bool {
+        self.0.cancelled()
+    }
+}
+
+/// What an exception handler is told (`call_exception_handler`'s dictionary).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ErrorContext {
+    /// What happened.
+    pub message: String,
+    /// The exception, where there is one.
+    pub exception: Option<Exception>,
+    /// The name of the task that it belongs to.
+    pub task_name: Option<Arc<str>>,
+    /// The context in which the handler runs.
+    pub(crate) context: Option<Context>,
+}
+
+impl ErrorContext {
+    /// A report with a message only.
+    pub fn new(message: impl Into<String>) -> ErrorContext {
+        ErrorContext {
+            message: message.into(),
+            exception: None,
+            task_name: None,
+            context: None,
+        }
+    }
+}
+
+/// What is told of errors that nobody else sees.
+pub type ExceptionHandler = Arc<dyn Fn(&EventLoop, &ErrorContext) + Send + Sync>;
+
+/// A handle to the event loop that runs tasks (`asyncio.AbstractEventLoop`). A clone is the same loop.
+#[derive(Clone)]
+pub struct EventLoop(pub(crate) Arc<LoopShared>);
+
+pub(crate) struct LoopShared {
+    pub(crate) body: Body,
+    pub(crate) tasks: Registry,
+    handler: Mutex<Option<ExceptionHandler>>,
+    debug: AtomicBool,
+    slow_callback_ns: AtomicU64,
+    pub(crate) eager: AtomicBool,
+}
+
+/// Which of the two kinds of loop it is.
+pub(crate) enum Body {
+    Exact(Exact),
+}
+
+/// The tasks that are not done, by number, in shards.
+#[derive(Default)]
+pub(crate) struct Registry {
+    shards: [Mutex<HashMap<u64, Weak<dyn AnyCell>>>; 8],
+}
+
+impl Registry {
+    fn shard(&self, id: u64) -> &Mutex<HashMap<u64, Weak<dyn AnyCell>>> {
+        &self.shards[usize::try_from(id % 8).unwrap_or(0)]
+    }
+
+    pub(crate) fn insert(&self, id: u64, node: &Node) {
+        self.shard(id).lock().insert(id, Arc::downgrade(node));
+    }
+
+    pub(crate) fn remove(&self, id: u64) {
+        let removed = self.shard(id).lock().remove(&id);
+        drop(removed);
+    }
+
+    /// The tasks that are not done, in the order of their creation.
+    pub(crate) fn snapshot(&self) -> Vec<Node> {
+        let mut found: Vec<(u64, Node)> = Vec::new();
+        for shard in &self.shards {
+            let shard = shard.lock();
+            found.extend(
+                shard
+                    .iter()
+                    .filter_map(|(id, weak)| weak.upgrade().map(|node| (*id, node))),
+            );
+        }
+        found.sort_by_key(|(id, _)| *id);
+        found
+            .into_iter()
+            .map(|(_, node)| node)
+            .filter(|node| !node.core().is_done())
+            .collect()
+    }
+}
+
+impl EventLoop {
+    pub(crate) fn new(body: Body) -> EventLoop {
+        EventLoop(Arc::new(LoopShared {
+            body,
+            tasks: Registry::default(),
+            handler: Mutex::new(None),
+            debug: AtomicBool::new(
+                std::env::var_os("ASYNCIO_DEBUG").is_some_and(|value| !value.is_empty()),
+            ),
+            slow_callback_ns: AtomicU64::new(100_000_000),
+            eager: AtomicBool::new(false),
+        }))
+    }
+
+    /// The loop that runs on this thread, where there is one (`asyncio.get_running_loop`).
+    pub fn running() -> Option<EventLoop> {
+        FRAME
+            .try_with(|frame| frame.borrow().event_loop.clone())
+            .ok()
+            .flatten()
+    }
+
+    /// The running loop, where it is an exact one.
+    pub(crate) fn running_exact() -> Option<EventLoop> {
+        EventLoop::running().filter(|event_loop| matches!(event_loop.0.body, Body::Exact(_)))
+    }
+
+    /// The loop's time.
+    pub fn time(&self) -> LoopTime {
+        match &self.0.body {
+            Body::Exact(exact) => exact.time(),
+        }
+    }
+
+    /// Calls back once, after everything that is queued now. Callbacks run one at a time, in order.
+    pub fn call_soon(&self, callback: impl FnOnce() + Send + 'static) -> Handle {
+        self.call_soon_in(snapshot_context(), Box::new(callback))
+    }
+
+    /// As [`EventLoop::call_soon`], from any thread: the two are the same here.
+    pub fn call_soon_threadsafe(&self, callback: impl FnOnce() + Send + 'static) -> Handle {
+        self.call_soon(callback)
+    }
+
+    /// As [`EventLoop::call_soon`], in a context of the caller's choice.
+    pub fn call_soon_with(
+        &self,
+        context: Context,
+        callback: impl FnOnce() + Send + 'static,
+    ) -> Handle {
+        self.call_soon_in(Some(context), Box::new(callback))
+    }
+
+    pub(crate) fn call_soon_in(
+        &self,
+        context: Option<Context>,
+        callback: Box<dyn FnOnce() + Send>,
+    ) -> Handle {
+        let handle = Handle::new(LoopTime::default(), context, callback);
+        match &self.0.body {
+            Body::Exact(exact) => exact.push(Ready::Callback(handle.clone())),
+        }
+        handle
+    }
+
+    /// Calls back after a delay, through the timers.
+    pub fn call_later(
+        &self,
+        delay: Duration,
+        callback: impl FnOnce() + Send + 'static,
+    ) -> TimerHandle {
+        self.call_at(self.time() + delay, callback)
+    }
+
+    /// Calls back at a time of the loop's clock. One that has passed is due at once, but still through the timers.
+    pub fn call_at(&self, when: LoopTime, callback: impl FnOnce() + Send + 'static) -> TimerHandle {
+        self.call_at_in(when, snapshot_context(), Box::new(callback))
+    }
+
+    pub(crate) fn call_at_in(
+        &self,
+        when: LoopTime,
+        context: Option<Context>,
+        callback: Box<dyn FnOnce() + Send>,
+    ) -> TimerHandle {
+        let handle = Handle::new(when, context, callback);
+        match &self.0.body {
+            Body::Exact(exact) => exact.push_timer(handle.clone()),
+        }
+        TimerHandle(handle)
+    }
+
+    pub(crate) fn push_internal(&self, callback: InternalCallback, node: Node) {
+        match &self.0.body {
+            Body::Exact(exact) => exact.push(Ready::Internal(callback, node)),
+        }
+    }
+
+    pub(crate) fn push_step(&self, node: Node) {
+        match &self.0.body {
+            Body::Exact(exact) => exact.push(Ready::Step(node)),
+        }
+    }
+
+    /// Creates a task on this loop (`loop.create_task`).
+    ///
+    /// # Errors
+    /// `RuntimeError` where the loop is closed.
+    #[track_caller]
+    pub fn create_task<T, F>(&self, coroutine: F) -> Result<Task<T>>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        crate::tasks::Builder::new()
+            .on(self.clone())
+            .spawn(coroutine)
+    }
+
+    /// The tasks that are not done, in the order of their creation (`asyncio.all_tasks`).
+    pub fn all_tasks(&self) -> Vec<TaskHandle> {
+        self.0
+            .tasks
+            .snapshot()
+            .into_iter()
+            .map(TaskHandle)
+            .collect()
+    }
+
+    /// True after the runner closed the loop.
+    pub fn is_closed(&self) -> bool {
+        match &self.0.body {
+            Body::Exact(exact) => exact.is_closed(),
+        }
+    }
+
+    /// Makes new tasks run their first step inside `create_task` (`set_task_factory(eager_task_factory)`).
+    pub fn set_eager(&self, eager: bool) {
+        // ORDERING: Relaxed; a setting of its own.
+        self.0.eager.store(eager, Ordering::Relaxed);
+    }
+
+    /// True where new tasks are eager.
+    pub fn is_eager(&self) -> bool {
+        // ORDERING: Relaxed; a setting of its own.
+        self.0.eager.load(Ordering::Relaxed)
+    }
+
+    /// True in debug mode: slow callbacks are reported.
+    pub fn get_debug(&self) -> bool {
+        // ORDERING: Relaxed; a setting of its own.
+        self.0.debug.load(Ordering::Relaxed)
+    }
+
+    /// Sets debug mode.
+    pub fn set_debug(&self, debug: bool) {
+        // ORDERING: Relaxed; a setting of its own.
+        self.0.debug.store(debug, Ordering::Relaxed);
+    }
+
+    /// From which duration on a step or callback is slow, in debug mode (0.1 s at first).
+    pub fn slow_callback_duration(&self) -> Duration {
+        // ORDERING: Relaxed; a setting of its own.
+        Duration::from_nanos(self.0.slow_callback_ns.load(Ordering::Relaxed))
+    }
+
+    /// Sets [`EventLoop::slow_callback_duration`].
+    pub fn set_slow_callback_duration(&self, duration: Duration) {
+        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        // ORDERING: Relaxed; a setting of its own.
+        self.0.slow_callback_ns.store(nanos, Ordering::Relaxed);
+    }
+
+    /// Sets what is told of errors that nobody else sees; `None` restores the default, a line on standard error.
+    pub fn set_exception_handler(&self, handler: Option<ExceptionHandler>) {
+        let old = std::mem::replace(&mut *self.0.handler.lock(), handler);
+        drop(old);
+    }
+
+    /// The handler that was set.
+    pub fn get_exception_handler(&self) -> Option<ExceptionHandler> {
+        self.0.handler.lock().clone()
+    }
+
+    /// Reports an error that nobody else sees. The handler runs in the context of the task or callback concerned; one
+    /// that panics falls back to the default.
+    pub fn call_exception_handler(&self, context: &ErrorContext) {
+        let Some(handler) = self.get_exception_handler() else {
+            return self.default_exception_handler(context);
+        };
+        let call = || {
+            // PANIC: the handler is user code; the loop goes on.
+            let result =
+                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| handler(self, context)));
+            if result.is_err() {
+                let text = format!(
+                    "unhandled error in exception handler, called for: {}",
+                    context.message
+                );
+                self.default_exception_handler(&ErrorContext::new(text));
+            }
+        };
+        match &context.context {
+            Some(own) => in_context(own.clone(), call),
+            None => call(),
+        }
+    }
+
+    /// Writes the report to standard error.
+    #[allow(
+        clippy::unused_self,
+        reason = "asyncio's name and shape: it is a method of the loop"
+    )]
+    pub fn default_exception_handler(&self, context: &ErrorContext) {
+        let task = context
+            .task_name
+            .as_ref()
+            .map_or_else(String::new, |name| format!(" (task {name})"));
+        match &context.exception {
+            Some(exception) => eprintln!("asyncio: {}{task}: {exception}", context.message),
+            None => eprintln!("asyncio: {}{task}", context.message),
+        }
+    }
+}
+
+impl PartialEq for EventLoop {
+    fn eq(&self, other: &EventLoop) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for EventLoop {}
+
+impl fmt::Debug for EventLoop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventLoop")
+            .field("closed", &self.is_closed())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The loop that runs on this thread.
+///
+/// # Errors
+/// `RuntimeError` where there is none.
+pub fn get_running_loop() -> Result<EventLoop> {
+    EventLoop::running().ok_or_else(|| runtime_error("no running event loop"))
+}

@@ -1,0 +1,345 @@
+//! `run` and `Runner`: from synchronous code into the loop and out again (CPython's `runners.py`).
+//!
+//! A run ends after the pass in which its future's done callback was called. Closing cancels what is left, waits for
+//! it, reports its errors, and gives two more runs, in which whatever is queued goes on.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+
+use crate::base_events::{Coroutines, Exact, Idle, MAIN_SLOT, Main, NO_SLOT, run_passes};
+use crate::cell::{AnyCell, Node, Status, add_internal};
+use crate::contextvars::{Context, copy_context};
+use crate::events::{Body, ErrorContext, EventLoop, Frame, FrameGuard};
+use crate::exceptions::{DeadlockError, Exception, Result, runtime_error};
+use crate::tasks::{Builder, TaskFuture, TaskHandle, gather_nodes};
+use crate::wait::{fetch_take, value_of};
+
+/// Runs coroutines from synchronous code, one after another, in one loop and one context (`asyncio.Runner`).
+///
+/// ```
+/// use heist_asyncio as asyncio;
+///
+/// let mut runner = asyncio::Runner::new();
+/// assert_eq!(runner.run(async { Ok(1) }).unwrap(), 1);
+/// assert_eq!(runner.run(async { Ok(2) }).unwrap(), 2);
+/// runner.close().unwrap();
+/// ```
+pub struct Runner {
+    state: State,
+    debug: Option<bool>,
+}
+
+enum State {
+    Created,
+    Open(Box<Open>),
+    Closed,
+}
+
+struct Open {
+    event_loop: EventLoop,
+    context: Context,
+    coroutines: Rc<Coroutines>,
+}
+
+impl Runner {
+    /// A runner; the loop is made at the first use.
+    pub fn new() -> Runner {
+        Runner {
+            state: State::Created,
+            debug: None,
+        }
+    }
+
+    /// A runner whose clock is virtual: it stands still while anything is ready, and jumps to the next timer when
+    /// nothing is.
+    pub fn virtual_clock() -> Runner {
+        Runner::new()
+    }
+
+    /// Sets debug mode, whatever the environment says.
+    #[must_use]
+    pub fn debug(mut self, debug: bool) -> Runner {
+        self.debug = Some(debug);
+        self
+    }
+
+    /// The loop.
+    ///
+    /// # Errors
+    /// `RuntimeError` after [`Runner::close`].
+    pub fn get_loop(&mut self) -> Result<EventLoop> {
+        Ok(self.open()?.event_loop.clone())
+    }
+
+    fn open(&mut self) -> Result<&Open> {
+        if matches!(self.state, State::Created) {
+            let event_loop = EventLoop::new(Body::Exact(Exact::new()));
+            if let Some(debug) = self.debug {
+                event_loop.set_debug(debug);
+            }
+            let coroutines = Rc::new(Coroutines::default());
+            self.state = State::Open(Box::new(Open {
+                event_loop,
+                context: copy_context(),
+                coroutines,
+            }));
+        }
+        match &self.state {
+            State::Open(open) => Ok(open),
+            State::Created | State::Closed => Err(runtime_error("runner is closed")),
+        }
+    }
+
+    /// Runs a coroutine to its end, as a task of the loop.
+    ///
+    /// # Errors
+    /// What the coroutine raises; `RuntimeError` inside a running loop, and after [`Runner::close`];
+    /// [`DeadlockError`] where the clock is virtual and the program can never go on.
+    #[track_caller]
+    pub fn run<T, F>(&mut self, coroutine: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T>>,
+    {
+        self.run_in(None, coroutine)
+    }
+
+    /// As [`Runner::run`], in a context of the caller's choice instead of the runner's own.
+    ///
+    /// # Errors
+    /// As there.
+    #[track_caller]
+    pub fn run_with<T, F>(&mut self, context: Context, coroutine: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T>>,
+    {
+        self.run_in(Some(context), coroutine)
+    }
+
+    #[track_caller]
+    fn run_in<T, F>(&mut self, context: Option<Context>, coroutine: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T>>,
+    {
+        if EventLoop::running().is_some() {
+            return Err(runtime_error(
+                "Runner.run() cannot be called from a running event loop",
+            ));
+        }
+        let open = self.open()?;
+        let context = context.unwrap_or_else(|| open.context.clone());
+        let builder = Builder::new().on(open.event_loop.clone()).context(context);
+        let (cell, _) = builder.prepare::<T>(MAIN_SLOT)?;
+        let node = cell.node();
+        let main = pin!(TaskFuture::new(cell.clone(), coroutine));
+        AnyCell::into_waker(node.clone()).wake();
+        let result = open.run_until_complete(&node, Some(main));
+        result?;
+        let outcome = node.core().state.lock().outcome();
+        outcome?;
+        value_of(fetch_take(&cell))
+    }
+
+    /// Cancels the tasks that are left and waits for them, then closes the loop. A second call does nothing.
+    ///
+    /// # Errors
+    /// [`DeadlockError`] where a task that was cancelled can never end; the loop is closed all the same.
+    pub fn close(&mut self) -> Result<()> {
+        match std::mem::replace(&mut self.state, State::Closed) {
+            State::Open(open) => open.close(),
+            State::Created => {
+                self.state = State::Created;
+                Ok(())
+            }
+            State::Closed => Ok(()),
+        }
+    }
+}
+
+impl Open {
+    fn exact(&self) -> &Exact {
+        let Body::Exact(exact) = &self.event_loop.0.body;
+        exact
+    }
+
+    fn frame(&self) -> FrameGuard {
+        FrameGuard::enter(Frame {
+            event_loop: Some(self.event_loop.clone()),
+            ..Frame::default()
+        })
+    }
+
+    fn run_until_complete(
+        &self,
+        node: &Node,
+        mut main: Option<Pin<&mut dyn Future<Output = ()>>>,
+    ) -> Result<()> {
+        let frame = self.frame();
+        let event_loop = self.event_loop.clone();
+        let stop = add_internal(
+            node,
+            Box::new(move |_| {
+                let Body::Exact(exact) = &event_loop.0.body;
+                exact.stop();
+            }),
+        );
+        let result = self.drive(&mut main);
+        if let Some(stop) = stop {
+            node.core().remove_entry(stop);
+        }
+        drop(frame);
+        if !node.core().is_done() {
+            self.abandon(node);
+            result?;
+            return Err(runtime_error("event loop stopped before Future completed"));
+        }
+        result
+    }
+
+    /// Gives a task up whose coroutine goes with the run.
+    fn abandon(&self, node: &Node) {
+        let Some(meta) = &node.core().meta else {
+            return;
+        };
+        // ORDERING: Relaxed; the loop's own thread.
+        meta.slot
+            .store(NO_SLOT, std::sync::atomic::Ordering::Relaxed);
+        self.event_loop.0.tasks.remove(meta.id);
+    }
+
+    fn drive(&self, main: &mut Main<'_>) -> Result<()> {
+        let exact = self.exact();
+        loop {
+            match run_passes(&self.event_loop, &self.coroutines, main, 64) {
+                None => {}
+                Some(Idle::Stopped) => return Ok(()),
+                Some(Idle::Until(when)) => exact.advance(when),
+                Some(Idle::Nothing) => return Err(Exception::new(DeadlockError)),
+            }
+        }
+    }
+
+    fn close(&self) -> Result<()> {
+        let result = self.finish();
+        self.exact().close();
+        self.coroutines.clear();
+        for node in self.event_loop.0.tasks.snapshot() {
+            let mut context = ErrorContext::new("task was destroyed but it is pending");
+            context.task_name = Some(TaskHandle(node).get_name());
+            self.event_loop.call_exception_handler(&context);
+        }
+        result
+    }
+
+    fn finish(&self) -> Result<()> {
+        let left = self.event_loop.0.tasks.snapshot();
+        if !left.is_empty() {
+            let frame = self.frame();
+            for node in &left {
+                crate::tasks::cancel::cancel(node, &None);
+            }
+            let all = gather_nodes(left.clone(), true, Box::new(|_| Ok(())));
+            drop(frame);
+            self.run_until_complete(&all.cell.node(), None)?;
+            for node in &left {
+                self.report(node);
+            }
+        }
+        // What CPython uses for its asynchronous generators and its executor.
+        for _ in 0..2 {
+            let frame = self.frame();
+            let (cell, _) = Builder::new()
+                .on(self.event_loop.clone())
+                .prepare::<()>(MAIN_SLOT)?;
+            drop(frame);
+            let node = cell.node();
+            let main = pin!(TaskFuture::new(cell, async { Ok(()) }));
+            AnyCell::into_waker(node.clone()).wake();
+            self.run_until_complete(&node, Some(main))?;
+        }
+        Ok(())
+    }
+
+    fn report(&self, node: &Node) {
+        let failure = {
+            let mut state = node.core().state.lock();
+            if state.status == Status::Cancelled {
+                None
+            } else {
+                state.exception().ok().flatten()
+            }
+        };
+        if let Some(error) = failure {
+            let mut context =
+                ErrorContext::new("unhandled exception during asyncio.run() shutdown");
+            context.exception = Some(error);
+            context.task_name = Some(TaskHandle(node.clone()).get_name());
+            self.event_loop.call_exception_handler(&context);
+        }
+    }
+}
+
+impl Default for Runner {
+    fn default() -> Runner {
+        Runner::new()
+    }
+}
+
+impl Drop for Runner {
+    fn drop(&mut self) {
+        if let Err(error) = self.close() {
+            eprintln!("asyncio: closing the runner: {error}");
+        }
+    }
+}
+
+impl fmt::Debug for Runner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match &self.state {
+            State::Created => "created",
+            State::Open(_) => "open",
+            State::Closed => "closed",
+        };
+        f.debug_struct("Runner")
+            .field("state", &state)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Runs a coroutine in a new loop, then cancels and awaits what it left, and closes the loop (`asyncio.run`).
+///
+/// ```
+/// use heist_asyncio as asyncio;
+///
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     asyncio::run(async {
+///         asyncio::sleep(std::time::Duration::from_millis(1)).await?;
+///         println!("hello");
+///         Ok(())
+///     })?;
+///     Ok(())
+/// }
+/// ```
+///
+/// # Errors
+/// As [`Runner::run`].
+#[track_caller]
+pub fn run<T, F>(main: F) -> Result<T>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T>>,
+{
+    if EventLoop::running().is_some() {
+        return Err(runtime_error(
+            "asyncio.run() cannot be called from a running event loop",
+        ));
+    }
+    let mut runner = Runner::new();
+    let result = runner.run(main);
+    runner.close()?;
+    result
+}

@@ -1,0 +1,181 @@
+//! `cancel`: a request that walks from a task to what it waits on.
+//!
+//! Rules: `[K1]` a request counts on every task that it passes; `[K2]` a task that is not suspended on a cell keeps
+//! the request as its mark; `[K3]` a cell that refuses (it is done) leaves the mark with the task that waits on it;
+//! `[K4]` between reading what a task waits on and cancelling that, no lock is held: the registration's number
+//! proves that the task still waits there, else the task is read again. A chain of tasks is walked, not recursed;
+//! only a gather fans out. A circle of tasks ends the walk.
+
+use std::task::Waker;
+
+use crate::cell::{Completion, Node, Role, Wait, is_same_node};
+use crate::exceptions::Message;
+
+/// What a cell does with a request.
+enum Answer {
+    /// It is done, or the registration is gone.
+    Refused,
+    Cancelled(Completion),
+    /// A task took the request as its mark; one that is suspended in a foreign future must be woken.
+    Marked(Option<Waker>),
+    Follow(Vec<Wait>),
+    /// A gather's children, and whether a cancel was requested before.
+    Fan(Vec<Node>, bool),
+}
+
+/// Requests cancellation; false where the cell is done.
+pub(crate) fn cancel(node: &Node, message: &Message) -> bool {
+    walk(node.clone(), None, message)
+}
+
+/// Requests cancellation of a cell that a task waits on through this registration.
+pub(crate) fn cancel_wait(node: &Node, id: u64, message: &Message) -> bool {
+    walk(node.clone(), Some(id), message)
+}
+
+fn walk(first: Node, mut id: Option<u64>, message: &Message) -> bool {
+    let mut node = first;
+    // The task before, and the wait through which the walk left it.
+    let mut before: Option<(Node, Vec<Wait>)> = None;
+    let (mut anchor, mut steps, mut lap) = (node.clone(), 0_usize, 1_usize);
+    loop {
+        let mut answer = ask(&node, id, message);
+        if let Answer::Fan(children, requested) = answer {
+            let accepted = children
+                .iter()
+                .map(|child| cancel(child, message))
+                .fold(false, |any, one| any | one);
+            if accepted {
+                return true;
+            }
+            if let Role::Gather {
+                cancel_requested, ..
+            } = &mut node.core().state.lock().role
+            {
+                *cancel_requested = requested;
+            }
+            answer = Answer::Refused;
+        }
+        let waits = match answer {
+            Answer::Cancelled(completion) => {
+                completion.dispatch(&node);
+                return true;
+            }
+            Answer::Marked(waker) => {
+                if let Some(waker) = waker {
+                    waker.wake();
+                }
+                return true;
+            }
+            Answer::Refused | Answer::Fan(..) => match before.take() {
+                None => return false,
+                Some((task, waits)) => match mark(&task, &waits, message) {
+                    None => return true,
+                    Some(waits) => {
+                        node = task;
+                        waits
+                    }
+                },
+            },
+            Answer::Follow(waits) => waits,
+        };
+        match <[Wait; 1]>::try_from(waits) {
+            Ok([wait]) => {
+                let task = std::mem::replace(&mut node, wait.node.clone());
+                id = Some(wait.id);
+                before = Some((task, vec![wait]));
+            }
+            Err(waits) => return fan_out(&node, waits, message),
+        }
+        // Brent's way to notice a circle: the anchor moves at each power of two.
+        steps += 1;
+        if is_same_node(&anchor, &node) {
+            return true;
+        }
+        if steps == lap {
+            (anchor, steps, lap) = (node.clone(), 0, lap * 2);
+        }
+    }
+}
+
+/// A task under `join!` waits on several cells: all are told.
+fn fan_out(task: &Node, mut waits: Vec<Wait>, message: &Message) -> bool {
+    loop {
+        let accepted = waits
+            .iter()
+            .map(|wait| walk(wait.node.clone(), Some(wait.id), message))
+            .fold(false, |any, one| any | one);
+        if accepted {
+            return true;
+        }
+        match mark(task, &waits, message) {
+            None => return true,
+            Some(now) => waits = now,
+        }
+    }
+}
+
+fn ask(node: &Node, id: Option<u64>, message: &Message) -> Answer {
+    let mut state = node.core().state.lock();
+    if id.is_some_and(|id| !state.has_entry(id)) {
+        return Answer::Refused;
+    }
+    state.log_exception = false;
+    if state.is_done() {
+        return Answer::Refused;
+    }
+    let answer = match &mut state.role {
+        Role::Future => return Answer::Cancelled(state.complete_cancelled(message.clone())),
+        Role::Gather {
+            children,
+            cancel_requested,
+        } => {
+            // Set before the children are told: on many threads the last of them may be done before this returns.
+            Answer::Fan(children.clone(), std::mem::replace(cancel_requested, true))
+        }
+        Role::Task(task) => {
+            task.n_cancels += 1;
+            if !task.waits.is_empty() {
+                return Answer::Follow(task.waits.clone());
+            }
+            task.must_cancel = true;
+            Answer::Marked(if task.is_in_foreign_future() {
+                task.waker.clone()
+            } else {
+                None
+            })
+        }
+    };
+    if matches!(answer, Answer::Marked(_)) {
+        state.cancel_message = message.clone();
+    }
+    answer
+}
+
+/// What a task waits on refused: the task keeps the mark, `[K3]`, unless it waits on something else by now, `[K4]`:
+/// that comes back.
+fn mark(task: &Node, seen: &[Wait], message: &Message) -> Option<Vec<Wait>> {
+    let mut state = task.core().state.lock();
+    if state.is_done() {
+        return None;
+    }
+    let half = state.task()?;
+    let is_same = |(a, b): (&Wait, &Wait)| a.id == b.id && is_same_node(&a.node, &b.node);
+    if !half.waits.is_empty()
+        && !(half.waits.len() == seen.len() && half.waits.iter().zip(seen).all(is_same))
+    {
+        return Some(half.waits.clone());
+    }
+    half.must_cancel = true;
+    let waker = if half.is_in_foreign_future() {
+        half.waker.clone()
+    } else {
+        None
+    };
+    state.cancel_message = message.clone();
+    drop(state);
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+    None
+}

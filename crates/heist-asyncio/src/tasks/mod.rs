@@ -1,0 +1,546 @@
+//! Tasks: coroutines that the loop runs (CPython's `tasks.py`).
+//!
+//! Here: [`Task`], [`TaskHandle`], their creation, and what is current. The step is `step.rs`, cancellation
+//! `cancel.rs`; [`sleep`], [`gather`], [`wait`], [`wait_for`], [`shield`] and [`as_completed`] have a file each.
+
+use std::fmt;
+use std::future::IntoFuture;
+use std::panic::Location;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use crate::base_events::{LocalFuture, NO_SLOT, Ready, driven_here};
+use crate::cell::{AnyCell, Cell, Node, Role, TaskMeta, TaskState, is_same_node, task_name};
+use crate::contextvars::Context;
+use crate::events::{Body, EventLoop, current_node, snapshot_context};
+use crate::exceptions::{Exception, Message, Result, runtime_error};
+use crate::futures::{CallbackId, Future};
+use crate::wait::{Waiting, fetch_clone, fetch_take};
+
+mod as_completed;
+pub(crate) mod cancel;
+mod foreign;
+mod gather;
+mod item;
+mod shield;
+mod sleep;
+mod step;
+mod wait;
+mod wait_for;
+
+pub use as_completed::{AsCompleted, as_completed};
+pub use foreign::cancellable;
+pub(crate) use foreign::poll_scope;
+pub(crate) use gather::gather_nodes;
+pub use gather::{Gathering, gather, gather_return_exceptions};
+pub use item::{Awaitable, Child, IntoTask, Item};
+pub use shield::{Shielded, shield};
+pub use sleep::{sleep, sleep_with, yield_now};
+pub(crate) use step::TaskFuture;
+pub use wait::{ReturnWhen, Waitable, wait};
+pub use wait_for::wait_for;
+
+/// A coroutine that runs on the loop (`asyncio.Task`).
+///
+/// Awaiting it moves its result out. Dropping it changes nothing: the task goes on, the loop owns it. Awaiting a
+/// `&Task` gives a clone of the result, and [`Task::shared`] a future that many may await.
+///
+/// ```
+/// use heist_asyncio as asyncio;
+///
+/// let total = asyncio::run(async {
+///     let task = asyncio::create_task(async { Ok(20) });
+///     Ok(task.await? + 22)
+/// });
+/// assert_eq!(total.unwrap(), 42);
+/// ```
+#[must_use = "a task runs whether it is awaited or not, but its exception should be seen"]
+pub struct Task<T: Send + 'static>(pub(crate) Arc<Cell<T>>);
+
+/// Any task, whatever its result: to cancel it, name it, or see whether it is done.
+#[derive(Clone)]
+pub struct TaskHandle(pub(crate) Node);
+
+/// The number of a task, unique in the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskId(u64);
+
+impl TaskHandle {
+    /// The task's number: it tells tasks apart, as `task.get_coro() is coroutine` does.
+    pub fn id(&self) -> TaskId {
+        TaskId(self.0.core().meta.as_ref().map_or(0, |meta| meta.id))
+    }
+
+    /// The name, `Task-N` unless one was given.
+    pub fn get_name(&self) -> Arc<str> {
+        let core = self.0.core();
+        match core.state.lock().task() {
+            Some(task) => task_name(task, core.meta.as_ref()),
+            None => "".into(),
+        }
+    }
+
+    /// Gives the task another name, at any time.
+    pub fn set_name(&self, name: impl Into<Arc<str>>) {
+        if let Some(task) = self.0.core().state.lock().task() {
+            task.name = Some(name.into());
+        }
+    }
+
+    /// True where the coroutine has ended.
+    pub fn done(&self) -> bool {
+        self.0.core().is_done()
+    }
+
+    /// True where the coroutine ended with a cancellation. False just after `cancel`: that is a request.
+    pub fn cancelled(&self) -> bool {
+        self.0.core().is_cancelled()
+    }
+
+    /// Requests cancellation: the next await of the task's coroutine raises [`CancelledError`](crate::CancelledError),
+    /// unless it is uncancelled before. A request to a task that awaits another goes to that one. False where the task
+    /// is done.
+    pub fn cancel(&self) -> bool {
+        cancel::cancel(&self.0, &None)
+    }
+
+    /// As [`TaskHandle::cancel`], with a message for the exception.
+    pub fn cancel_msg(&self, message: impl Into<Arc<str>>) -> bool {
+        cancel::cancel(&self.0, &Some(message.into()))
+    }
+
+    pub(crate) fn cancel_with(&self, message: &Message) -> bool {
+        cancel::cancel(&self.0, message)
+    }
+
+    /// The requests to cancel, less those taken back.
+    pub fn cancelling(&self) -> usize {
+        self.0
+            .core()
+            .state
+            .lock()
+            .task()
+            .map_or(0, |task| task.n_cancels)
+    }
+
+    /// Takes one request back, and says how many are left. At zero an undelivered cancellation is undone.
+    pub fn uncancel(&self) -> usize {
+        let mut state = self.0.core().state.lock();
+        let Some(task) = state.task() else { return 0 };
+        if task.n_cancels > 0 {
+            task.n_cancels -= 1;
+            if task.n_cancels == 0 {
+                task.must_cancel = false;
+            }
+        }
+        task.n_cancels
+    }
+
+    /// The exception that ended the task, `None` where it returned.
+    ///
+    /// # Errors
+    /// The cancellation; `InvalidStateError` where the task is not done.
+    pub fn exception(&self) -> Result<Option<Exception>> {
+        self.0.core().state.lock().exception()
+    }
+
+    /// The context in which the task runs.
+    pub fn get_context(&self) -> Context {
+        if current_node().is_some_and(|node| is_same_node(&node, &self.0)) {
+            return crate::events::with_context(Clone::clone);
+        }
+        match self.0.core().state.lock().task() {
+            Some(task) => task.context.get_or_insert_with(Context::new).clone(),
+            None => Context::new(),
+        }
+    }
+
+    /// Where the task was created: what stands in for a coroutine's stack.
+    pub fn spawn_site(&self) -> &'static Location<'static> {
+        self.0
+            .core()
+            .meta
+            .as_ref()
+            .map_or(Location::caller(), |meta| meta.site)
+    }
+
+    /// The loop that the task runs on.
+    ///
+    /// # Errors
+    /// `RuntimeError` where the handle is of no task; a task's own always has one.
+    pub fn get_loop(&self) -> Result<EventLoop> {
+        self.0
+            .core()
+            .meta
+            .as_ref()
+            .map(|meta| meta.event_loop.clone())
+            .ok_or_else(|| runtime_error("no loop"))
+    }
+
+    /// Waits until the task is done, whatever became of it. A cancellation of the one who waits is forwarded, as in
+    /// any await of a task.
+    ///
+    /// # Errors
+    /// The cancellation of the task, or of the one who waits.
+    pub async fn join(&self) -> Result<()> {
+        match crate::wait::WaitNode::new(self.0.clone()).await {
+            Err(error) if error.is_cancelled() => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl PartialEq for TaskHandle {
+    fn eq(&self, other: &TaskHandle) -> bool {
+        is_same_node(&self.0, &other.0)
+    }
+}
+
+impl Eq for TaskHandle {}
+
+impl fmt::Debug for TaskHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Task")
+            .field("name", &self.get_name())
+            .field("done", &self.done())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A task is used as its handle: `task.cancel()`, `task.get_name()`, `task.done()`…
+impl<T: Send + 'static> Task<T> {
+    /// A handle that does not know the result's type.
+    pub fn handle(&self) -> TaskHandle {
+        TaskHandle(self.0.node())
+    }
+
+    /// The task as a future that any number of tasks may await, each for a clone of the result.
+    pub fn shared(&self) -> Future<T> {
+        Future(self.0.clone())
+    }
+
+    /// As [`TaskHandle::id`].
+    pub fn id(&self) -> TaskId {
+        self.handle().id()
+    }
+
+    /// As [`TaskHandle::get_name`].
+    pub fn get_name(&self) -> Arc<str> {
+        self.handle().get_name()
+    }
+
+    /// As [`TaskHandle::set_name`].
+    pub fn set_name(&self, name: impl Into<Arc<str>>) {
+        self.handle().set_name(name);
+    }
+
+    /// As [`TaskHandle::done`].
+    pub fn done(&self) -> bool {
+        self.0.core().is_done()
+    }
+
+    /// As [`TaskHandle::cancelled`].
+    pub fn cancelled(&self) -> bool {
+        self.0.core().is_cancelled()
+    }
+
+    /// As [`TaskHandle::cancel`].
+    pub fn cancel(&self) -> bool {
+        self.handle().cancel()
+    }
+
+    /// As [`TaskHandle::cancel_msg`].
+    pub fn cancel_msg(&self, message: impl Into<Arc<str>>) -> bool {
+        self.handle().cancel_msg(message)
+    }
+
+    /// As [`TaskHandle::cancelling`].
+    pub fn cancelling(&self) -> usize {
+        self.handle().cancelling()
+    }
+
+    /// As [`TaskHandle::uncancel`].
+    pub fn uncancel(&self) -> usize {
+        self.handle().uncancel()
+    }
+
+    /// As [`Future::result`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn result(&self) -> Result<T>
+    where
+        T: Clone,
+    {
+        self.shared().result()
+    }
+
+    /// As [`Future::exception`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn exception(&self) -> Result<Option<Exception>> {
+        self.handle().exception()
+    }
+
+    /// As [`TaskHandle::get_context`].
+    pub fn get_context(&self) -> Context {
+        self.handle().get_context()
+    }
+
+    /// As [`Future::add_done_callback`].
+    pub fn add_done_callback(
+        &self,
+        callback: impl FnOnce(&Future<T>) + Send + 'static,
+    ) -> CallbackId {
+        self.shared().add_done_callback(callback)
+    }
+
+    /// As [`Future::remove_done_callback`].
+    pub fn remove_done_callback(&self, id: CallbackId) -> bool {
+        self.shared().remove_done_callback(id)
+    }
+}
+
+impl<T: Send + 'static> IntoFuture for Task<T> {
+    type Output = Result<T>;
+    type IntoFuture = Waiting<T>;
+
+    fn into_future(self) -> Waiting<T> {
+        Waiting::new(self.0, fetch_take)
+    }
+}
+
+impl<T: Clone + Send + 'static> IntoFuture for &Task<T> {
+    type Output = Result<T>;
+    type IntoFuture = Waiting<T>;
+
+    fn into_future(self) -> Waiting<T> {
+        Waiting::new(self.0.clone(), fetch_clone)
+    }
+}
+
+impl<T: Send + 'static> fmt::Debug for Task<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.handle().fmt(f)
+    }
+}
+
+/// How a task is created: its name, its context, whether it starts at once.
+#[derive(Debug, Default)]
+pub struct Builder {
+    name: Option<Arc<str>>,
+    context: Option<Context>,
+    eager: Option<bool>,
+    event_loop: Option<EventLoop>,
+}
+
+impl Builder {
+    /// A task with a name of its own, a copy of the current context, on the running loop.
+    pub fn new() -> Builder {
+        Builder::default()
+    }
+
+    /// Names the task.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<Arc<str>>) -> Builder {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Runs the task in this very context instead of a copy of the current one.
+    #[must_use]
+    pub fn context(mut self, context: Context) -> Builder {
+        self.context = Some(context);
+        self
+    }
+
+    /// Runs the first step inside `spawn` (`eager_start`), or not, whatever the loop's default.
+    #[must_use]
+    pub fn eager(mut self, eager: bool) -> Builder {
+        self.eager = Some(eager);
+        self
+    }
+
+    /// Creates the task on this loop.
+    #[must_use]
+    pub fn on(mut self, event_loop: EventLoop) -> Builder {
+        self.event_loop = Some(event_loop);
+        self
+    }
+
+    /// Creates the task.
+    ///
+    /// # Errors
+    /// `RuntimeError` where no loop is running or the loop is closed; the coroutine is dropped.
+    #[track_caller]
+    pub fn spawn<T, F>(self, coroutine: F) -> Result<Task<T>>
+    where
+        T: Send + 'static,
+        F: std::future::Future<Output = Result<T>> + Send + 'static,
+    {
+        let eager = self.eager;
+        let (cell, event_loop) = self.prepare(NO_SLOT)?;
+        let node = cell.node();
+        match &event_loop.0.body {
+            Body::Exact(exact) => match driven_here(&event_loop) {
+                Some(coroutines) => {
+                    coroutines.insert(&node, Box::pin(TaskFuture::new(cell.clone(), coroutine)));
+                    start(
+                        &event_loop,
+                        node,
+                        eager.unwrap_or_else(|| event_loop.is_eager()),
+                    );
+                }
+                None => exact.push(Ready::Adopt(
+                    node,
+                    Box::pin(TaskFuture::new(cell.clone(), coroutine)),
+                )),
+            },
+        }
+        Ok(Task(cell))
+    }
+
+    /// Creates a task whose coroutine need not be `Send`: only on a loop of the current thread.
+    ///
+    /// # Errors
+    /// `RuntimeError` where this thread runs no such loop; the coroutine is dropped.
+    #[track_caller]
+    pub fn spawn_local<T, F>(self, coroutine: F) -> Result<Task<T>>
+    where
+        T: Send + 'static,
+        F: std::future::Future<Output = Result<T>> + 'static,
+    {
+        let eager = self.eager;
+        let (cell, event_loop) = self.prepare(NO_SLOT)?;
+        let Some(coroutines) = driven_here(&event_loop) else {
+            event_loop.0.tasks.remove(TaskHandle(cell.node()).id().0);
+            return Err(runtime_error(
+                "a task that is not Send needs a loop of the current thread",
+            ));
+        };
+        let future: LocalFuture = Box::pin(TaskFuture::new(cell.clone(), coroutine));
+        coroutines.insert(&cell.node(), future);
+        start(
+            &event_loop,
+            cell.node(),
+            eager.unwrap_or_else(|| event_loop.is_eager()),
+        );
+        Ok(Task(cell))
+    }
+
+    /// The cell of a task to be, in the registry of its loop.
+    #[track_caller]
+    pub(crate) fn prepare<T: Send + 'static>(
+        self,
+        slot: usize,
+    ) -> Result<(Arc<Cell<T>>, EventLoop)> {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+        let event_loop = match self.event_loop {
+            Some(event_loop) => event_loop,
+            None => EventLoop::running().ok_or_else(|| runtime_error("no running event loop"))?,
+        };
+        if event_loop.is_closed() {
+            return Err(runtime_error("event loop is closed"));
+        }
+        let meta = TaskMeta {
+            // ORDERING: Relaxed; only the number matters.
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            event_loop: event_loop.clone(),
+            slot: AtomicUsize::new(slot),
+            scheduled: AtomicBool::new(false),
+            site: Location::caller(),
+        };
+        let id = meta.id;
+        let context = self.context.or_else(snapshot_context);
+        let task = TaskState {
+            name: self.name,
+            context,
+            ..TaskState::default()
+        };
+        let cell = Cell::new(Role::Task(task), Some(meta));
+        event_loop.0.tasks.insert(id, &cell.node());
+        Ok((cell, event_loop))
+    }
+}
+
+/// Schedules a task's first step, or runs it here and now.
+fn start(event_loop: &EventLoop, node: Node, eager: bool) {
+    if eager {
+        if let Some(coroutines) = driven_here(event_loop) {
+            return coroutines.step_now(&node);
+        }
+    }
+    AnyCell::into_waker(node).wake();
+}
+
+/// Creates a task of a coroutine on the running loop (`asyncio.create_task`).
+///
+/// # Panics
+/// Where no loop is running; [`Builder::spawn`] gives an error instead.
+#[track_caller]
+pub fn create_task<T, F>(coroutine: F) -> Task<T>
+where
+    T: Send + 'static,
+    F: std::future::Future<Output = Result<T>> + Send + 'static,
+{
+    match Builder::new().spawn(coroutine) {
+        Ok(task) => task,
+        Err(error) => panic!("create_task: {error}"),
+    }
+}
+
+/// As [`create_task`], with a name.
+///
+/// # Panics
+/// As there.
+#[track_caller]
+pub fn create_named_task<T, F>(name: impl Into<Arc<str>>, coroutine: F) -> Task<T>
+where
+    T: Send + 'static,
+    F: std::future::Future<Output = Result<T>> + Send + 'static,
+{
+    match Builder::new().name(name).spawn(coroutine) {
+        Ok(task) => task,
+        Err(error) => panic!("create_task: {error}"),
+    }
+}
+
+/// As [`create_task`], for a coroutine that is not `Send`, on a loop of the current thread.
+///
+/// # Panics
+/// Where no loop of the current thread is running; [`Builder::spawn_local`] gives an error instead.
+#[track_caller]
+pub fn create_local_task<T, F>(coroutine: F) -> Task<T>
+where
+    T: Send + 'static,
+    F: std::future::Future<Output = Result<T>> + 'static,
+{
+    match Builder::new().spawn_local(coroutine) {
+        Ok(task) => task,
+        Err(error) => panic!("create_local_task: {error}"),
+    }
+}
+
+/// A future for anything that can be awaited (`asyncio.ensure_future`): a task or future as it is, a coroutine as a
+/// new task.
+///
+/// # Panics
+/// Where a coroutine is given and no loop is running.
+#[track_caller]
+pub fn ensure_future<T: Send + 'static>(awaitable: impl IntoTask<T>) -> Future<T> {
+    Future(awaitable.into_task().0)
+}
+
+/// The running task, `None` in a callback and outside a loop (`asyncio.current_task`).
+pub fn current_task() -> Option<TaskHandle> {
+    current_node().map(TaskHandle)
+}
+
+/// The tasks of the running loop that are not done, in the order of their creation (`asyncio.all_tasks`).
+///
+/// # Errors
+/// `RuntimeError` where no loop is running.
+pub fn all_tasks() -> Result<Vec<TaskHandle>> {
+    Ok(crate::events::get_running_loop()?.all_tasks())
+}

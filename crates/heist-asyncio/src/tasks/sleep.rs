@@ -1,0 +1,91 @@
+//! `sleep` and the bare yield.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use crate::cell::Cell;
+use crate::events::{TimerHandle, current_node, get_running_loop};
+use crate::exceptions::{Exception, Result};
+use crate::wait::{WaitNode, take_mark};
+
+/// Waits for a time (`asyncio.sleep`). A zero delay yields once: everything that is ready goes first.
+///
+/// # Errors
+/// The cancellation; `RuntimeError` where no loop is running.
+///
+/// # Cancel safety
+/// Dropping it takes its timer along.
+pub async fn sleep(delay: Duration) -> Result<()> {
+    if delay.is_zero() {
+        return yield_now().await;
+    }
+    let event_loop = get_running_loop()?;
+    let future = Cell::<()>::future();
+    let woken = future.clone();
+    let when = event_loop.time() + delay;
+    let timer = event_loop.call_at_in(
+        when,
+        None,
+        Box::new(move || {
+            woken.set_result(());
+        }),
+    );
+    let _timer = TimerGuard(Some(timer));
+    WaitNode::new(future).await
+}
+
+/// As [`sleep`], and gives a value (`asyncio.sleep(delay, result)`).
+///
+/// # Errors
+/// As there.
+pub async fn sleep_with<T>(delay: Duration, value: T) -> Result<T> {
+    sleep(delay).await?;
+    Ok(value)
+}
+
+/// Cancels a timer when its owner leaves, however it leaves.
+pub(crate) struct TimerGuard(pub(crate) Option<TimerHandle>);
+
+impl Drop for TimerGuard {
+    fn drop(&mut self) {
+        if let Some(timer) = self.0.take() {
+            timer.cancel();
+        }
+    }
+}
+
+/// Yields once (`asyncio.sleep(0)`): the task goes to the ready queue's tail. A pending cancellation is delivered
+/// here.
+///
+/// # Errors
+/// The cancellation.
+pub async fn yield_now() -> Result<()> {
+    Yield { yielded: false }.await
+}
+
+struct Yield {
+    yielded: bool,
+}
+
+impl Future for Yield {
+    type Output = Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        if self.yielded {
+            return Poll::Ready(match take_mark() {
+                Some(message) => Err(Exception::from_message(message)),
+                None => Ok(()),
+            });
+        }
+        self.yielded = true;
+        if let Some(task) = current_node() {
+            if let Some(half) = task.core().state.lock().task() {
+                half.yielding = true;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
