@@ -352,6 +352,12 @@ fn numbered_rules_are_cited() {
         ["crates/heist/src/clock.rs:2: rule [T9] is declared nowhere"]
     );
 
+    let prose = (
+        "crates/heist/src/task.rs",
+        "//! x\n//! First: `[T1]` one; **\\[T2\\]** two, which needs [T1].\n",
+    );
+    assert_eq!(check_rules(&[prose, tests]), Vec::<String>::new());
+
     let twice = ("crates/heist/src/clock.rs", "//! x\n//! [T1] again.\n");
     assert!(check_rules(&[head, tests, twice])[0].contains("already"));
 }
