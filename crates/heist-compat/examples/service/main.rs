@@ -100,7 +100,7 @@ async fn serve(address: SocketAddr) -> Result<ExitCode, Box<dyn Error>> {
     let app = Arc::new(App::new(Handle::current()));
     let server = Server::start(TcpListener::bind(address).await?, app)?;
     println!("serving on http://{} until Ctrl-C", server.address());
-    heist::signal::ctrl_c().await?;
+    interrupted().await?;
     println!("stopping: no new connections, finishing what is in flight");
     let drained = server.stop(GRACE).await;
     println!("{drained}");
@@ -109,6 +109,17 @@ async fn serve(address: SocketAddr) -> Result<ExitCode, Box<dyn Error>> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+#[cfg(unix)]
+async fn interrupted() -> std::io::Result<()> {
+    heist::signal::ctrl_c().await
+}
+
+/// Where the runtime knows no signals yet, Ctrl-C ends the process on the spot.
+#[cfg(not(unix))]
+async fn interrupted() -> std::io::Result<()> {
+    std::future::pending().await
 }
 
 /// Serves and is its own crowd.
