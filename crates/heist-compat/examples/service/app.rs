@@ -45,6 +45,7 @@ impl App {
 
     pub(crate) async fn respond(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let start = Instant::now();
+        let _in_flight = self.metrics.in_flight();
         let (route, answer) = self.answer(&request).await;
         let (status, text) = match answer {
             Ok(text) => (StatusCode::OK, text),

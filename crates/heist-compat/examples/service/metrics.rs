@@ -6,7 +6,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 use std::fmt;
@@ -29,6 +29,7 @@ pub(crate) struct Metrics {
     by_status: Family<RouteStatus, Counter>,
     durations: Family<Route, Histogram>,
     failed_connections: Counter,
+    in_flight: Gauge,
     requests: AtomicU64,
 }
 
@@ -56,12 +57,19 @@ impl Metrics {
             "Connections that ended with an error, such as a client that left in the middle",
             failed_connections.clone(),
         );
+        let in_flight = Gauge::default();
+        registry.register(
+            "http_requests_in_flight",
+            "Requests that wait for their answer, this one included",
+            in_flight.clone(),
+        );
         registry.register_collector(Box::new(RuntimeCollector { runtime }));
         Self {
             registry,
             by_status,
             durations,
             failed_connections,
+            in_flight,
             requests: AtomicU64::new(0),
         }
     }
@@ -79,6 +87,12 @@ impl Metrics {
             .observe(took.as_secs_f64());
     }
 
+    /// Counts a request as in flight until the answer is dropped, even if nobody waits for it any more.
+    pub(crate) fn in_flight(&self) -> InFlight<'_> {
+        self.in_flight.inc();
+        InFlight(&self.in_flight)
+    }
+
     pub(crate) fn connection_failed(&self) {
         self.failed_connections.inc();
     }
@@ -93,6 +107,14 @@ impl Metrics {
             Ok(()) => Ok(text),
             Err(error) => Err((StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n"))),
         }
+    }
+}
+
+pub(crate) struct InFlight<'a>(&'a Gauge);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 

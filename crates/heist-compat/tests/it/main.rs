@@ -1,6 +1,8 @@
-//! The wrappers over real loopback sockets.
+//! The wrappers over real loopback sockets, and the service that is built on them.
 
 mod hyper_guest;
+#[cfg(unix)]
+mod service;
 mod tokio_guest;
 
 use heist::net::{TcpListener, TcpStream};
