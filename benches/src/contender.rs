@@ -6,7 +6,7 @@ pub mod tokio;
 
 pub use self::heist::Heist;
 pub use self::smol::{Smol, SmolStatic};
-pub use self::tokio::{Tokio, TokioCurrent, TokioEager};
+pub use self::tokio::{Tokio, TokioCurrent, TokioEager, TokioPooled};
 
 use std::io;
 use std::net::SocketAddr;
@@ -40,6 +40,16 @@ pub trait Contender: Copy + Send + Sync + 'static {
     fn spawn<F>(self, future: F) -> Self::Join<F::Output>
     where
         F: Future<Output: Send + 'static> + Send + 'static;
+
+    /// Runs work that takes a while and never gives way: as a task like any other, unless the contender's setting says
+    /// where else.
+    fn spawn_cpu<T, W>(self, work: W) -> Self::Join<T>
+    where
+        T: Send + 'static,
+        W: FnOnce() -> T + Send + 'static,
+    {
+        self.spawn(async move { work() })
+    }
 
     /// Lets a task go on that nobody will await.
     fn detach<T: Send + 'static>(task: Self::Join<T>);

@@ -1,10 +1,11 @@
-//! 64 connections at a fixed low rate beside eight jobs of 5 ms that are always under way, inline: what does the IO
-//! feel of the CPU work?
+//! 64 connections at a fixed low rate beside eight jobs of 5 ms that are always under way: what does the IO feel of the
+//! CPU work? The jobs are tasks like any other; only the last row has a pool for them.
 
 use crate::{Probe, microseconds, milliseconds};
 use heist_benches::Contender;
+use heist_benches::contender::TokioPooled;
 use heist_benches::cpu;
-use heist_benches::runner::{Measured, Options, Outcome};
+use heist_benches::runner::{Entry, Measured, Options, Outcome};
 use heist_benches::sample::{Stopwatch, now, quantile};
 use heist_benches::table::Figure;
 use std::io;
@@ -64,7 +65,7 @@ async fn ask<C: Contender>(
 async fn jobs<C: Contender>(runtime: C, result: u64, stop: Arc<AtomicBool>) -> u64 {
     let mut right = 0;
     while !stop.load(Ordering::Relaxed) {
-        right += u64::from(runtime.spawn(async { cpu::burn(JOB) }).await == result);
+        right += u64::from(runtime.spawn_cpu(|| cpu::burn(JOB)).await == result);
     }
     right
 }
@@ -109,11 +110,16 @@ async fn run<C: Contender>(
 impl Probe for CpuPlusIo {
     const NAME: &'static str = "cpu_plus_io";
     const FIGURES: &'static [Figure] = &[
-        Figure::cost("µs, p50 of an echo at a low rate beside 8 jobs of 5 ms, inline"),
+        Figure::cost("µs, p50 of an echo at a low rate beside 8 jobs of 5 ms"),
         Figure::cost("ms, p99 of the same"),
         Figure::cost("ms, p99.9 of the same"),
         Figure::rate("jobs/s"),
     ];
+
+    const RIVAL: Option<Entry> = Some(Entry {
+        name: TokioPooled::NAME,
+        run: Self::run::<TokioPooled>,
+    });
 
     fn run<C: Contender>(options: &Options) -> Outcome {
         let runtime = C::with_workers(options.workers);

@@ -20,13 +20,15 @@ use std::time::Duration;
 trait Probe {
     const NAME: &'static str;
     const FIGURES: &'static [Figure];
+    /// A rival's better way, where it is another one than a setting for all.
+    const RIVAL: Option<Entry> = None;
 
     /// Runs it once and checks what came out.
     fn run<C: Contender>(options: &Options) -> Outcome;
 }
 
 fn case<P: Probe>() -> Case {
-    let entries = vec![
+    let mut entries = vec![
         Entry {
             name: Heist::NAME,
             run: P::run::<Heist>,
@@ -44,6 +46,7 @@ fn case<P: Probe>() -> Case {
             run: P::run::<Smol>,
         },
     ];
+    entries.extend(P::RIVAL);
     Case {
         name: P::NAME,
         figures: P::FIGURES.to_vec(),

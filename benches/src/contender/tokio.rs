@@ -17,6 +17,9 @@ pub trait Setting: Copy + Send + Sync + 'static {
     /// How the table calls it.
     const NAME: &'static str;
 
+    /// Whether CPU work goes to the blocking pool.
+    const POOLED: bool = false;
+
     /// The builder with this many workers.
     fn builder(workers: usize) -> Builder;
 }
@@ -49,6 +52,22 @@ impl Setting for Eager {
     }
 }
 
+/// CPU work in the blocking pool, which may have no more threads than there are workers: tokio at its best beside CPU
+/// work, at the price of a second pool.
+#[derive(Debug, Clone, Copy)]
+pub struct Pooled;
+
+impl Setting for Pooled {
+    const NAME: &'static str = "tokio, capped pool";
+    const POOLED: bool = true;
+
+    fn builder(workers: usize) -> Builder {
+        let mut builder = Default::builder(workers);
+        builder.max_blocking_threads(workers);
+        builder
+    }
+}
+
 /// All on the thread that blocks.
 #[derive(Debug, Clone, Copy)]
 pub struct Current;
@@ -65,6 +84,8 @@ impl Setting for Current {
 pub type Tokio = WithSetting<Default>;
 /// The multi-threaded runtime with `event_interval(1)`.
 pub type TokioEager = WithSetting<Eager>;
+/// The multi-threaded runtime with CPU work in its capped blocking pool.
+pub type TokioPooled = WithSetting<Pooled>;
 /// The single-threaded runtime.
 pub type TokioCurrent = WithSetting<Current>;
 
@@ -123,6 +144,18 @@ impl<S: Setting> Contender for WithSetting<S> {
         F: Future<Output: Send + 'static> + Send + 'static,
     {
         Join(tokio::spawn(future))
+    }
+
+    fn spawn_cpu<T, W>(self, work: W) -> Join<T>
+    where
+        T: Send + 'static,
+        W: FnOnce() -> T + Send + 'static,
+    {
+        if S::POOLED {
+            Join(tokio::task::spawn_blocking(work))
+        } else {
+            self.spawn(async { work() })
+        }
     }
 
     fn detach<T: Send + 'static>(task: Join<T>) {
