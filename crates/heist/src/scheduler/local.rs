@@ -72,7 +72,7 @@ impl LocalCore {
     #[inline]
     pub(super) fn push(&mut self, runnable: Runnable) {
         self.n_wakes = self.n_wakes.wrapping_add(1);
-        if self.n_wakes.is_multiple_of(16) {
+        if self.n_wakes % 16 == 0 {
             runnable.stamp_wake(coarse(self.shared.scale.ticks().0));
         }
         self.ready.push_back(runnable);
