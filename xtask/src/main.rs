@@ -19,6 +19,7 @@ Usage: cargo xtask <command>
   tidy            the house rules that a machine can watch (also a test)
   loom [filter]   the loom models, two preemptions deep (LOOM_MAX_PREEMPTIONS overrides)
   msrv            that the packages build with the oldest compiler they declare
+  platforms       that the workspace type-checks for macOS and Windows (adds rustup targets)
   bench [args]    every workload beside its peers; args go to the runner (NAME, --quick)
   ci [job]        what CI runs: all jobs, or the one that is named";
 
@@ -43,6 +44,7 @@ fn dispatch() -> Result<()> {
         ["loom"] => loom::run(&sh, None),
         ["loom", filter] => loom::run(&sh, Some(filter)),
         ["msrv"] => msrv(&sh),
+        ["platforms"] => platforms(&sh),
         ["bench", rest @ ..] => bench(&sh, rest),
         ["ci"] => ci::run(&sh, &ci::ALL),
         ["ci", job] => ci::run(&sh, &[ci::named(job)?]),
@@ -76,6 +78,19 @@ fn msrv(sh: &Shell) -> Result<()> {
         ["heist", "heist-macros", "heist-compat", "heist-asyncio"].map(|name| format!("-p{name}"));
     let _env = sh.push_env("RUSTUP_TOOLCHAIN", format!("{version}.0"));
     cmd!(sh, "cargo check --target-dir target/msrv {packages...}").run()?;
+    Ok(())
+}
+
+/// Checks types, lints nothing and runs nothing: what a machine without these systems can still say about them.
+fn platforms(sh: &Shell) -> Result<()> {
+    for target in ["aarch64-apple-darwin", "x86_64-pc-windows-gnu"] {
+        cmd!(sh, "rustup target add {target}").run()?;
+        cmd!(
+            sh,
+            "cargo check --workspace --all-targets --target {target} --target-dir target/platforms"
+        )
+        .run()?;
+    }
     Ok(())
 }
 

@@ -99,6 +99,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
 fn check(files: &[File]) -> Vec<Complaint> {
     let mut complaints: Vec<Complaint> = files.iter().flat_map(rules::of_one_file).collect();
     complaints.extend(rules::unsafe_list(files));
+    complaints.extend(rules::listed_files_exist(files));
     complaints.extend(rules::readme_commands(files));
     complaints.extend(protocol::rules_cited(files));
     complaints

@@ -1,7 +1,7 @@
 //! Numbered protocol rules: `[T3]` in a file's head is a promise, and a test says that it keeps it.
 //!
-//! A rule is declared in a `//!` line that begins with its number, as in `//! - [T3] a task is in one queue at most`.
-//! Code and tests cite it in a comment. Each package counts for itself.
+//! A rule is declared in a `//!` line where its number stands in bold or in backticks, or begins the line, as in
+//! `//! - [T3] a task is in one queue at most`. Code and tests cite it in a comment. Each package counts for itself.
 
 use super::{Complaint, File};
 use std::collections::BTreeMap;
@@ -18,17 +18,16 @@ pub(super) fn rules_cited(files: &[File]) -> Vec<Complaint> {
     let mut declared: BTreeMap<(&str, String), Declared<'_>> = BTreeMap::new();
     for (package, file) in packaged(files) {
         for (index, line) in file.lines.iter().enumerate() {
-            let Some(rule) = declaration(&line.comment) else {
-                continue;
-            };
-            let place = Declared {
-                file,
-                line: index + 1,
-                tested: false,
-            };
-            if let Some(first) = declared.insert((package, rule.clone()), place) {
-                let what = format!("rule [{rule}] is declared in {} already", first.file.path);
-                complaints.push(file.complaint(index + 1, what));
+            for rule in declarations(&line.comment) {
+                let place = Declared {
+                    file,
+                    line: index + 1,
+                    tested: false,
+                };
+                if let Some(first) = declared.insert((package, rule.clone()), place) {
+                    let what = format!("rule [{rule}] is declared in {} already", first.file.path);
+                    complaints.push(file.complaint(index + 1, what));
+                }
             }
         }
     }
@@ -62,15 +61,22 @@ fn packaged(files: &[File]) -> impl Iterator<Item = (&str, &File)> {
         .filter_map(|file| Some((file.path.split('/').nth(1)?, file)))
 }
 
-/// The number of the rule that a `//!` line begins with.
-fn declaration(comment: &str) -> Option<String> {
-    let text = comment.strip_prefix("//!")?.trim_start();
+/// The numbers of the rules that a `//!` line declares.
+fn declarations(comment: &str) -> Vec<String> {
+    let Some(text) = comment.strip_prefix("//!") else {
+        return Vec::new();
+    };
+    let text = text.trim_start();
     let text = text
         .strip_prefix("- ")
         .or(text.strip_prefix("* "))
         .unwrap_or(text);
-    let text = text.trim_start_matches("**").trim_start_matches('`');
-    citation_at(text)
+    let first = citation_at(text);
+    let marked = ["**", "`"].into_iter().flat_map(|mark| {
+        text.match_indices(mark)
+            .filter_map(|(at, mark)| citation_at(&text[at + mark.len()..]))
+    });
+    first.into_iter().chain(marked).collect()
 }
 
 fn citations(comment: &str) -> Vec<String> {

@@ -258,6 +258,22 @@ pub(super) fn unsafe_list(files: &[File]) -> Vec<Complaint> {
     complaints
 }
 
+/// A table that names a file which is gone has not been read for a while.
+pub(super) fn listed_files_exist(files: &[File]) -> Vec<Complaint> {
+    let allowed = PRIMITIVES_ALLOWED.iter().map(|(path, ..)| path);
+    UNSAFE_FILES
+        .iter()
+        .map(|(path, _)| path)
+        .chain(allowed)
+        .filter(|path| !files.iter().any(|file| file.path == **path))
+        .map(|path| Complaint {
+            path: (*path).to_owned(),
+            line: 0,
+            what: "is in a table of tidy/tables.rs, and there is no such file".to_owned(),
+        })
+        .collect()
+}
+
 fn first_unsafe(file: &File) -> Option<usize> {
     let is_unsafe = |line: &source::Line| {
         let opens = line.code.contains("allow(") || line.code.contains("expect(");

@@ -28,14 +28,15 @@ pub(super) const LAYERS: &[(&str, &str)] = &[
     ("time", LEAF),
     ("net", LEAF),
     ("io", LEAF),
-    ("signal", LEAF),
+    ("signal", "sync error context runtime driver net io"),
 ];
 
 /// The only place where the scheduler meets the driver.
 const ASSEMBLY: &str = "sync clock error budget metrics task scheduler driver blocking monitor \
     context builder runtime runtime::spawning";
 /// The futures that users await.
-const LEAF: &str = "sync clock error budget context runtime driver driver::wheel blocking time io";
+const LEAF: &str =
+    "sync clock error budget context runtime driver driver::wheel blocking task time io";
 
 /// The files that may hold unsafe code, each with why nothing safe does.
 pub(super) const UNSAFE_FILES: &[(&str, &str)] = &[

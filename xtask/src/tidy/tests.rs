@@ -1,6 +1,6 @@
 //! Each rule of `tidy` broken on a small input, and the whole run on this workspace.
 
-use super::{File, check, rules, run, source};
+use super::{File, protocol, rules, run, source};
 
 /// The complaints about one file that stands alone, without those that every lone file earns.
 fn complaints(path: &str, text: &str) -> Vec<String> {
@@ -40,7 +40,9 @@ const TASK: &str = "crates/heist/src/task/cell_like.rs";
 
 #[test]
 fn the_workspace_is_in_order() {
-    run(&crate::root()).unwrap();
+    if let Err(error) = run(&crate::root()) {
+        panic!("{error}");
+    }
 }
 
 #[test]
@@ -269,6 +271,18 @@ fn unsafe_stays_in_its_files() {
 }
 
 #[test]
+fn tables_name_files_that_exist() {
+    let raw = File::new("crates/heist/src/task/raw.rs", "//! x");
+    let missing = rules::listed_files_exist(&[raw]);
+    assert!(!missing.is_empty());
+    assert!(
+        missing
+            .iter()
+            .all(|complaint| complaint.path != "crates/heist/src/task/raw.rs")
+    );
+}
+
+#[test]
 fn orders_are_argued() {
     let argued = "//! x\n// ORDERING: pairs with g().\n// More.\na.compare_exchange(\n    b,\n    AcqRel,\n    Acquire,\n)";
     clean(TASK, argued);
@@ -296,10 +310,14 @@ fn orders_are_argued() {
 #[test]
 fn numbered_rules_are_cited() {
     let check_rules = |files: &[(&str, &str)]| -> Vec<String> {
-        let readme = "`cargo test --workspace` `cargo run --release --example service`";
-        let mut all = vec![File::new("README.md", readme)];
-        all.extend(files.iter().map(|(path, text)| File::new(path, text)));
-        check(&all).iter().map(ToString::to_string).collect()
+        let files: Vec<File> = files
+            .iter()
+            .map(|(path, text)| File::new(path, text))
+            .collect();
+        protocol::rules_cited(&files)
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     };
     let head = (
         "crates/heist/src/task.rs",
@@ -333,6 +351,12 @@ fn numbered_rules_are_cited() {
         check_rules(&[head, tests, stray]),
         ["crates/heist/src/clock.rs:2: rule [T9] is declared nowhere"]
     );
+
+    let prose = (
+        "crates/heist/src/task.rs",
+        "//! x\n//! First: `[T1]` one; **\\[T2\\]** two, which needs [T1].\n",
+    );
+    assert_eq!(check_rules(&[prose, tests]), Vec::<String>::new());
 
     let twice = ("crates/heist/src/clock.rs", "//! x\n//! [T1] again.\n");
     assert!(check_rules(&[head, tests, twice])[0].contains("already"));
