@@ -13,14 +13,15 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::task::{Context, Poll, Waker};
 
+use heist::time::Instant;
 use parking_lot::Mutex;
 use slab::Slab;
 
 use crate::cell::{AnyCell, InternalCallback, Node};
-use crate::events::{Body, EventLoop, Frame, FrameGuard, Handle, LoopTime};
+use crate::events::{EventLoop, Frame, FrameGuard, Handle, LoopTime};
 
 /// A coroutine wrapped as a task, without its result type.
 pub(crate) type LocalFuture = Pin<Box<dyn Future<Output = ()>>>;
@@ -44,10 +45,11 @@ pub(crate) struct Exact {
     queues: Mutex<Queues>,
     /// Wakes the thread that drives the loop.
     driver: Mutex<Option<Waker>>,
-    /// The virtual clock.
+    /// Where loop time begins.
+    start: Instant,
+    /// The virtual clock's time, as of the last look at the runtime's clock; a real clock is asked each time.
     now: AtomicI64,
-    /// Work outside the loop (a thread's, a child process's) that will come back to it.
-    n_outside: AtomicUsize,
+    is_virtual: bool,
 }
 
 #[derive(Default)]
@@ -111,22 +113,44 @@ pub(crate) enum Idle {
 }
 
 impl Exact {
-    pub(crate) fn new() -> Exact {
+    /// To be called inside the runtime, whose clock it takes.
+    pub(crate) fn new(is_virtual: bool) -> Exact {
         let queues = Mutex::new(Queues {
             sweep_at: 128,
             ..Queues::default()
         });
+        let start = Instant::now();
+        let (driver, now) = (Mutex::new(None), AtomicI64::new(0));
         Exact {
             queues,
-            driver: Mutex::new(None),
-            now: AtomicI64::new(0),
-            n_outside: AtomicUsize::new(0),
+            driver,
+            start,
+            now,
+            is_virtual,
         }
     }
 
     pub(crate) fn time(&self) -> LoopTime {
-        // ORDERING: Relaxed; the loop's thread writes it, and others read a clock.
-        LoopTime::from_nanos(self.now.load(Ordering::Relaxed))
+        if self.is_virtual {
+            // ORDERING: Relaxed; the loop's thread writes it, and others read a clock.
+            LoopTime::from_nanos(self.now.load(Ordering::Relaxed))
+        } else {
+            LoopTime::of(Instant::now().duration_since(self.start))
+        }
+    }
+
+    /// Looks at the runtime's clock; it moves only while nothing is ready, [L4].
+    pub(crate) fn look_at_clock(&self) {
+        if self.is_virtual {
+            let now = LoopTime::of(Instant::now().duration_since(self.start));
+            // ORDERING: Relaxed; see `time`.
+            self.now.store(now.as_nanos(), Ordering::Relaxed);
+        }
+    }
+
+    /// A loop time on the runtime's clock.
+    pub(crate) fn instant(&self, when: LoopTime) -> Instant {
+        self.start + when.since(LoopTime::default())
     }
 
     pub(crate) fn push(&self, entry: Ready) {
@@ -173,9 +197,9 @@ impl Exact {
     /// Wakes the driving thread, where it is another one or not in a pass.
     fn wake_driver(&self) {
         let is_in_pass = DRIVING.try_with(|driving| match &*driving.borrow() {
-            Some((event_loop, _)) => {
-                matches!(&event_loop.0.body, Body::Exact(exact) if std::ptr::eq(exact, self))
-            }
+            Some((event_loop, _)) => event_loop
+                .exact()
+                .is_some_and(|exact| std::ptr::eq(exact, self)),
             None => false,
         });
         if is_in_pass == Ok(true) {
@@ -210,33 +234,6 @@ impl Exact {
         );
         drop(queues);
         drop((ready, scheduled));
-    }
-
-    pub(crate) fn has_ready(&self) -> bool {
-        !self.queues.lock().ready.is_empty()
-    }
-
-    /// Notes that work outside will come back to the loop.
-    pub(crate) fn enter_outside(&self) {
-        // ORDERING: Relaxed; the loop reads it on its own thread, and is woken by a push after each decrement.
-        self.n_outside.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn leave_outside(&self) {
-        // ORDERING: AcqRel pairs with the load in `has_outside`: what came back was pushed before.
-        self.n_outside.fetch_sub(1, Ordering::AcqRel);
-        self.wake_driver();
-    }
-
-    pub(crate) fn has_outside(&self) -> bool {
-        // ORDERING: Acquire pairs with `leave_outside`.
-        self.n_outside.load(Ordering::Acquire) > 0
-    }
-
-    /// Moves the virtual clock forward, `[L4]`.
-    pub(crate) fn advance(&self, to: LoopTime) {
-        // ORDERING: Relaxed; see `time`.
-        self.now.fetch_max(to.as_nanos(), Ordering::Relaxed);
     }
 
     /// Moves the due timers to the ready queue, and says how many entries the pass has, `[L2]`.
@@ -307,7 +304,7 @@ pub(crate) fn run_passes(
     main: &mut Main<'_>,
     max_passes: usize,
 ) -> Option<Idle> {
-    let Body::Exact(exact) = &event_loop.0.body;
+    let exact = event_loop.exact()?;
     let driving = Driving::enter(event_loop.clone(), coroutines.clone());
     let frame = FrameGuard::enter(Frame {
         event_loop: Some(event_loop.clone()),

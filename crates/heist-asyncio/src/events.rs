@@ -17,6 +17,7 @@ use crate::base_events::{Exact, Ready};
 use crate::cell::{AnyCell, InternalCallback, Node};
 use crate::contextvars::Context;
 use crate::exceptions::{Exception, PanicError, Result, runtime_error};
+use crate::parallel::Parallel;
 use crate::tasks::{Task, TaskHandle};
 
 /// What is current on this thread while a task or callback runs.
@@ -116,6 +117,11 @@ impl LoopTime {
         LoopTime(nanos)
     }
 
+    /// So long after the loop's start.
+    pub(crate) fn of(duration: Duration) -> LoopTime {
+        LoopTime(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX))
+    }
+
     /// Nanoseconds from the loop's start.
     pub const fn as_nanos(self) -> i64 {
         self.0
@@ -158,6 +164,8 @@ pub(crate) struct HandleShared {
     cancelled: AtomicBool,
     context: Option<Context>,
     when: LoopTime,
+    /// The core's task that waits for the time, on many threads.
+    timer: Mutex<Option<heist::task::AbortHandle>>,
 }
 
 impl Handle {
@@ -172,6 +180,7 @@ impl Handle {
             cancelled: AtomicBool::new(false),
             context,
             when,
+            timer: Mutex::new(None),
         }))
     }
 
@@ -181,6 +190,15 @@ impl Handle {
         self.0.cancelled.store(true, Ordering::Relaxed);
         let callback = self.0.callback.lock().take();
         drop(callback);
+        let timer = self.0.timer.lock().take();
+        if let Some(timer) = timer {
+            timer.abort();
+        }
+    }
+
+    pub(crate) fn set_timer(&self, timer: heist::task::AbortHandle) {
+        let old = self.0.timer.lock().replace(timer);
+        drop(old);
     }
 
     /// True after [`Handle::cancel`].
@@ -208,8 +226,10 @@ impl Handle {
             context: self.0.context.clone(),
         };
         let guard = FrameGuard::enter(frame);
+        let watch = event_loop.watch();
         // PANIC: a callback's panic is reported, and the loop goes on.
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(callback));
+        event_loop.report_slow(watch, "a callback");
         if let Err(payload) = result {
             let mut context = ErrorContext::new("exception in callback");
             context.exception = Some(Exception::new(PanicError::new(payload)));
@@ -293,6 +313,7 @@ pub(crate) struct LoopShared {
 /// Which of the two kinds of loop it is.
 pub(crate) enum Body {
     Exact(Exact),
+    Parallel(Parallel),
 }
 
 /// The tasks that are not done, by number, in shards.
@@ -359,13 +380,30 @@ impl EventLoop {
 
     /// The running loop, where it is an exact one.
     pub(crate) fn running_exact() -> Option<EventLoop> {
-        EventLoop::running().filter(|event_loop| matches!(event_loop.0.body, Body::Exact(_)))
+        EventLoop::running().filter(|event_loop| event_loop.exact().is_some())
+    }
+
+    /// The exact loop's body, where it is one.
+    pub(crate) fn exact(&self) -> Option<&Exact> {
+        match &self.0.body {
+            Body::Exact(exact) => Some(exact),
+            Body::Parallel(_) => None,
+        }
+    }
+
+    /// The parallel loop's body, where it is one.
+    pub(crate) fn parallel(&self) -> Option<&Parallel> {
+        match &self.0.body {
+            Body::Exact(_) => None,
+            Body::Parallel(parallel) => Some(parallel),
+        }
     }
 
     /// The loop's time.
     pub fn time(&self) -> LoopTime {
         match &self.0.body {
             Body::Exact(exact) => exact.time(),
+            Body::Parallel(parallel) => parallel.time(),
         }
     }
 
@@ -396,6 +434,7 @@ impl EventLoop {
         let handle = Handle::new(LoopTime::default(), context, callback);
         match &self.0.body {
             Body::Exact(exact) => exact.push(Ready::Callback(handle.clone())),
+            Body::Parallel(parallel) => parallel.push(self, handle.clone()),
         }
         handle
     }
@@ -423,6 +462,21 @@ impl EventLoop {
         let handle = Handle::new(when, context, callback);
         match &self.0.body {
             Body::Exact(exact) => exact.push_timer(handle.clone()),
+            Body::Parallel(parallel) => parallel.push_timer(self, &handle, true),
+        }
+        TimerHandle(handle)
+    }
+
+    /// A timer of the facade's own: on many threads its callback does not stand in line with users'.
+    pub(crate) fn internal_timer(
+        &self,
+        when: LoopTime,
+        callback: Box<dyn FnOnce() + Send>,
+    ) -> TimerHandle {
+        let handle = Handle::new(when, None, callback);
+        match &self.0.body {
+            Body::Exact(exact) => exact.push_timer(handle.clone()),
+            Body::Parallel(parallel) => parallel.push_timer(self, &handle, false),
         }
         TimerHandle(handle)
     }
@@ -430,12 +484,13 @@ impl EventLoop {
     pub(crate) fn push_internal(&self, callback: InternalCallback, node: Node) {
         match &self.0.body {
             Body::Exact(exact) => exact.push(Ready::Internal(callback, node)),
+            Body::Parallel(_) => callback(&node),
         }
     }
 
     pub(crate) fn push_step(&self, node: Node) {
-        match &self.0.body {
-            Body::Exact(exact) => exact.push(Ready::Step(node)),
+        if let Some(exact) = self.exact() {
+            exact.push(Ready::Step(node));
         }
     }
 
@@ -464,10 +519,19 @@ impl EventLoop {
             .collect()
     }
 
+    /// Stops the loop after the pass that runs now; the run ends with a `RuntimeError`. Only a loop of the current
+    /// thread has passes; elsewhere nothing happens.
+    pub fn stop(&self) {
+        if let Some(exact) = self.exact() {
+            exact.stop();
+        }
+    }
+
     /// True after the runner closed the loop.
     pub fn is_closed(&self) -> bool {
         match &self.0.body {
             Body::Exact(exact) => exact.is_closed(),
+            Body::Parallel(parallel) => parallel.is_closed(),
         }
     }
 
@@ -506,6 +570,22 @@ impl EventLoop {
         let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         // ORDERING: Relaxed; a setting of its own.
         self.0.slow_callback_ns.store(nanos, Ordering::Relaxed);
+    }
+
+    /// In debug mode, when a step began.
+    pub(crate) fn watch(&self) -> Option<heist::time::Instant> {
+        self.get_debug().then(heist::time::Instant::now)
+    }
+
+    /// Reports a step that was slow, in debug mode.
+    pub(crate) fn report_slow(&self, begun: Option<heist::time::Instant>, what: &str) {
+        let Some(begun) = begun else { return };
+        let took = begun.elapsed();
+        if took >= self.slow_callback_duration() {
+            self.call_exception_handler(&ErrorContext::new(format!(
+                "executing {what} took {took:?}"
+            )));
+        }
     }
 
     /// Sets what is told of errors that nobody else sees; `None` restores the default, a line on standard error.

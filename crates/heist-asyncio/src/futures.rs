@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::cell::{Cell, Node, Status, add_user, is_same_node};
 use crate::contextvars::Context;
 use crate::events::{EventLoop, snapshot_context};
-use crate::exceptions::{Exception, InvalidStateError, Message, Result, runtime_error};
+use crate::exceptions::{Exception, InvalidStateError, Result, runtime_error};
 use crate::tasks::cancel::cancel;
 use crate::wait::{Waiting, fetch_clone, fetch_take, value_of};
 
@@ -63,10 +63,6 @@ impl<T: Send + 'static> Future<T> {
     /// As [`Future::cancel`], with a message that those who wait are given.
     pub fn cancel_msg(&self, message: impl Into<Arc<str>>) -> bool {
         cancel(&self.node(), &Some(message.into()))
-    }
-
-    pub(crate) fn cancel_with(&self, message: &Message) -> bool {
-        cancel(&self.node(), message)
     }
 
     /// The result.

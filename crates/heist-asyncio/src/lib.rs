@@ -13,10 +13,12 @@ mod events;
 mod exceptions;
 mod futures;
 mod locks;
+mod parallel;
 mod queues;
 mod runners;
 mod taskgroups;
 mod tasks;
+mod threads;
 mod timeouts;
 mod wait;
 
@@ -43,6 +45,9 @@ pub use tasks::{
     TaskHandle, TaskId, Waitable, all_tasks, as_completed, cancellable, create_local_task,
     create_named_task, create_task, current_task, ensure_future, gather, gather_return_exceptions,
     shield, sleep, sleep_with, wait, wait_for, yield_now,
+};
+pub use threads::{
+    ConcurrentFuture, asyncify, run_coroutine_threadsafe, run_in_executor, sync, to_thread,
 };
 pub use timeouts::{Timeout, timeout, timeout_at};
 pub use wait::Waiting;

@@ -114,11 +114,49 @@ impl<T: Ord + Send + 'static> QueueStore<T> for BinaryHeap<Reverse<T>> {
 /// ```
 pub struct Queue<T, S = VecDeque<T>>(Arc<Shared<S>>, std::marker::PhantomData<fn(T) -> T>);
 
-/// A queue that gives the lowest item first (`asyncio.PriorityQueue`).
-pub type PriorityQueue<T> = Queue<T, BinaryHeap<Reverse<T>>>;
+macro_rules! named_queue {
+    ($(#[$doc:meta])* $name:ident<T $(: $order:ident)?>, $store:ty) => {
+        $(#[$doc])*
+        pub struct $name<T>(Queue<T, $store>);
 
-/// A queue that gives the newest item first (`asyncio.LifoQueue`).
-pub type LifoQueue<T> = Queue<T, Vec<T>>;
+        impl<T: $($order +)? Send + 'static> $name<T> {
+            /// A queue for so many items, 0 for any number.
+            pub fn new(max_size: usize) -> $name<T> {
+                $name(Queue::with_store(max_size, <$store>::default()))
+            }
+        }
+
+        impl<T> std::ops::Deref for $name<T> {
+            type Target = Queue<T, $store>;
+
+            fn deref(&self) -> &Self::Target {
+                &self.0
+            }
+        }
+
+        impl<T> Clone for $name<T> {
+            fn clone(&self) -> $name<T> {
+                $name(self.0.clone())
+            }
+        }
+
+        impl<T: $($order +)? Send + 'static> fmt::Debug for $name<T> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+named_queue! {
+    /// A queue that gives the lowest item first (`asyncio.PriorityQueue`). Otherwise it is a [`Queue`].
+    PriorityQueue<T: Ord>, BinaryHeap<Reverse<T>>
+}
+
+named_queue! {
+    /// A queue that gives the newest item first (`asyncio.LifoQueue`). Otherwise it is a [`Queue`].
+    LifoQueue<T>, Vec<T>
+}
 
 struct Shared<S> {
     max_size: usize,
@@ -161,10 +199,10 @@ impl<S> State<S> {
     }
 }
 
-impl<T: Send + 'static, S: QueueStore<T> + Default> Queue<T, S> {
+impl<T: Send + 'static> Queue<T> {
     /// A queue for so many items, 0 for any number.
-    pub fn new(max_size: usize) -> Queue<T, S> {
-        Queue::with_store(max_size, S::default())
+    pub fn new(max_size: usize) -> Queue<T> {
+        Queue::with_store(max_size, VecDeque::new())
     }
 }
 

@@ -4,17 +4,28 @@
 //! it, reports its errors, and gives two more runs, in which whatever is queued goes on.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use heist::runtime::{self, LocalRuntime, Runtime};
 
 use crate::base_events::{Coroutines, Exact, Idle, MAIN_SLOT, Main, NO_SLOT, run_passes};
 use crate::cell::{AnyCell, Node, Status, add_internal};
 use crate::contextvars::{Context, copy_context};
-use crate::events::{Body, ErrorContext, EventLoop, Frame, FrameGuard};
+use crate::events::{Body, ErrorContext, EventLoop, Frame, FrameGuard, LoopTime};
 use crate::exceptions::{DeadlockError, Exception, Result, runtime_error};
+use crate::parallel::Parallel;
 use crate::tasks::{Builder, TaskFuture, TaskHandle, gather_nodes};
 use crate::wait::{fetch_take, value_of};
+
+/// How many passes run before the core looks for IO.
+const PASSES_PER_TURN: usize = 16;
+
+/// How long closing waits for the threads of the blocking pool.
+const THREAD_JOIN_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Runs coroutines from synchronous code, one after another, in one loop and one context (`asyncio.Runner`).
 ///
@@ -28,7 +39,16 @@ use crate::wait::{fetch_take, value_of};
 /// ```
 pub struct Runner {
     state: State,
+    flavor: Flavor,
+    n_workers: Option<usize>,
     debug: Option<bool>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flavor {
+    MultiThread,
+    CurrentThread,
+    VirtualClock,
 }
 
 enum State {
@@ -41,21 +61,47 @@ struct Open {
     event_loop: EventLoop,
     context: Context,
     coroutines: Rc<Coroutines>,
+    runtime: Core,
+}
+
+/// The core's runtime below the loop.
+enum Core {
+    Many(Runtime),
+    One(LocalRuntime),
 }
 
 impl Runner {
-    /// A runner; the loop is made at the first use.
+    /// A runner whose tasks run in parallel, on all cores; the loop is made at the first use.
     pub fn new() -> Runner {
+        Runner::with_flavor(Flavor::MultiThread)
+    }
+
+    fn with_flavor(flavor: Flavor) -> Runner {
         Runner {
             state: State::Created,
+            flavor,
+            n_workers: None,
             debug: None,
         }
     }
 
-    /// A runner whose clock is virtual: it stands still while anything is ready, and jumps to the next timer when
+    /// A runner whose tasks all run on the calling thread, in asyncio's exact order. They need not be `Send`:
+    /// [`create_local_task`](crate::create_local_task).
+    pub fn current_thread() -> Runner {
+        Runner::with_flavor(Flavor::CurrentThread)
+    }
+
+    /// As [`Runner::current_thread`], with a clock that is virtual: it stands still while anything is ready, and jumps to the next timer when
     /// nothing is.
     pub fn virtual_clock() -> Runner {
-        Runner::new()
+        Runner::with_flavor(Flavor::VirtualClock)
+    }
+
+    /// How many worker threads a parallel runner has; the others have none.
+    #[must_use]
+    pub fn worker_threads(mut self, n: usize) -> Runner {
+        self.n_workers = Some(n);
+        self
     }
 
     /// Sets debug mode, whatever the environment says.
@@ -75,7 +121,8 @@ impl Runner {
 
     fn open(&mut self) -> Result<&Open> {
         if matches!(self.state, State::Created) {
-            let event_loop = EventLoop::new(Body::Exact(Exact::new()));
+            let (runtime, body) = self.build()?;
+            let event_loop = EventLoop::new(body);
             if let Some(debug) = self.debug {
                 event_loop.set_debug(debug);
             }
@@ -84,12 +131,37 @@ impl Runner {
                 event_loop,
                 context: copy_context(),
                 coroutines,
+                runtime,
             }));
         }
         match &self.state {
             State::Open(open) => Ok(open),
             State::Created | State::Closed => Err(runtime_error("runner is closed")),
         }
+    }
+
+    fn build(&self) -> Result<(Core, Body)> {
+        if self.flavor == Flavor::MultiThread {
+            let mut builder = runtime::Builder::new_multi_thread();
+            if let Some(n) = self.n_workers {
+                builder.worker_threads(n);
+            }
+            let runtime = builder.build()?;
+            let body = {
+                let _inside = runtime.enter();
+                Body::Parallel(Parallel::new(runtime.handle().clone()))
+            };
+            return Ok((Core::Many(runtime), body));
+        }
+        let is_virtual = self.flavor == Flavor::VirtualClock;
+        let runtime = runtime::Builder::new_current_thread()
+            .virtual_clock(is_virtual)
+            .build_local()?;
+        let body = {
+            let _inside = runtime.enter();
+            Body::Exact(Exact::new(is_virtual))
+        };
+        Ok((Core::One(runtime), body))
     }
 
     /// Runs a coroutine to its end, as a task of the loop.
@@ -136,8 +208,7 @@ impl Runner {
         let (cell, _) = builder.prepare::<T>(MAIN_SLOT)?;
         let node = cell.node();
         let main = pin!(TaskFuture::new(cell.clone(), coroutine));
-        AnyCell::into_waker(node.clone()).wake();
-        let result = open.run_until_complete(&node, Some(main));
+        let result = open.run_main(&node, main);
         result?;
         let outcome = node.core().state.lock().outcome();
         outcome?;
@@ -150,7 +221,7 @@ impl Runner {
     /// [`DeadlockError`] where a task that was cancelled can never end; the loop is closed all the same.
     pub fn close(&mut self) -> Result<()> {
         match std::mem::replace(&mut self.state, State::Closed) {
-            State::Open(open) => open.close(),
+            State::Open(open) => (*open).close(),
             State::Created => {
                 self.state = State::Created;
                 Ok(())
@@ -161,9 +232,20 @@ impl Runner {
 }
 
 impl Open {
-    fn exact(&self) -> &Exact {
-        let Body::Exact(exact) = &self.event_loop.0.body;
-        exact
+    /// Runs a task whose coroutine is on the caller's stack.
+    fn run_main(&self, node: &Node, main: Pin<&mut dyn Future<Output = ()>>) -> Result<()> {
+        match &self.runtime {
+            Core::One(_) => {
+                AnyCell::into_waker(node.clone()).wake();
+                self.run_until_complete(node, Some(main))
+            }
+            Core::Many(runtime) => {
+                let frame = self.frame();
+                runtime.block_on(main);
+                drop(frame);
+                Ok(())
+            }
+        }
     }
 
     fn frame(&self) -> FrameGuard {
@@ -180,13 +262,7 @@ impl Open {
     ) -> Result<()> {
         let frame = self.frame();
         let event_loop = self.event_loop.clone();
-        let stop = add_internal(
-            node,
-            Box::new(move |_| {
-                let Body::Exact(exact) = &event_loop.0.body;
-                exact.stop();
-            }),
-        );
+        let stop = add_internal(node, Box::new(move |_| event_loop.stop()));
         let result = self.drive(&mut main);
         if let Some(stop) = stop {
             node.core().remove_entry(stop);
@@ -211,28 +287,85 @@ impl Open {
         self.event_loop.0.tasks.remove(meta.id);
     }
 
+    /// Runs passes until the loop is stopped. The core's runtime turns between them, and keeps the time.
     fn drive(&self, main: &mut Main<'_>) -> Result<()> {
-        let exact = self.exact();
-        loop {
-            match run_passes(&self.event_loop, &self.coroutines, main, 64) {
-                None => {}
-                Some(Idle::Stopped) => return Ok(()),
-                Some(Idle::Until(when)) => exact.advance(when),
-                Some(Idle::Nothing) => return Err(Exception::new(DeadlockError)),
+        let (Core::One(runtime), Some(exact)) = (&self.runtime, self.event_loop.exact()) else {
+            return Err(runtime_error(
+                "only a loop of the current thread has passes",
+            ));
+        };
+        let mut timer: Option<(LoopTime, heist::time::Sleep)> = None;
+        let passes = poll_fn(|cx| {
+            exact.set_driver(cx.waker());
+            loop {
+                exact.look_at_clock();
+                match run_passes(&self.event_loop, &self.coroutines, main, PASSES_PER_TURN) {
+                    Some(Idle::Stopped) => return Poll::Ready(()),
+                    None => {
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
+                    Some(Idle::Nothing) => {
+                        timer = None;
+                        return Poll::Pending;
+                    }
+                    Some(Idle::Until(when)) => {
+                        if timer.as_ref().is_none_or(|(armed, _)| *armed != when) {
+                            timer = Some((when, heist::time::sleep_until(exact.instant(when))));
+                        }
+                        let is_due = timer
+                            .as_mut()
+                            .is_some_and(|(_, sleep)| Pin::new(sleep).poll(cx).is_ready());
+                        if !is_due {
+                            return Poll::Pending;
+                        }
+                    }
+                }
             }
-        }
+        });
+        runtime
+            .try_block_on(passes)
+            .map_err(|_| Exception::new(DeadlockError))
     }
 
-    fn close(&self) -> Result<()> {
-        let result = self.finish();
-        self.exact().close();
+    fn close(self) -> Result<()> {
+        let result = match &self.runtime {
+            Core::One(_) => self.finish(),
+            Core::Many(runtime) => self.finish_parallel(runtime),
+        };
+        match &self.event_loop.0.body {
+            Body::Exact(exact) => exact.close(),
+            Body::Parallel(parallel) => parallel.close(),
+        }
         self.coroutines.clear();
         for node in self.event_loop.0.tasks.snapshot() {
             let mut context = ErrorContext::new("task was destroyed but it is pending");
             context.task_name = Some(TaskHandle(node).get_name());
             self.event_loop.call_exception_handler(&context);
         }
+        let report = match self.runtime {
+            Core::One(runtime) => runtime.shutdown_timeout(THREAD_JOIN_TIMEOUT),
+            Core::Many(runtime) => runtime.shutdown_timeout(THREAD_JOIN_TIMEOUT),
+        };
+        if !report.is_clean() {
+            eprintln!("asyncio: closing the runner: {report}");
+        }
         result
+    }
+
+    fn finish_parallel(&self, runtime: &Runtime) -> Result<()> {
+        let left = self.event_loop.0.tasks.snapshot();
+        let frame = self.frame();
+        for node in &left {
+            crate::tasks::cancel::cancel(node, &None);
+        }
+        for node in &left {
+            // What it raises is reported below.
+            drop(runtime.block_on(crate::wait::WaitNode::new(node.clone())));
+            self.report(node);
+        }
+        drop(frame);
+        Ok(())
     }
 
     fn finish(&self) -> Result<()> {
@@ -258,8 +391,7 @@ impl Open {
             drop(frame);
             let node = cell.node();
             let main = pin!(TaskFuture::new(cell, async { Ok(()) }));
-            AnyCell::into_waker(node.clone()).wake();
-            self.run_until_complete(&node, Some(main))?;
+            self.run_main(&node, main)?;
         }
         Ok(())
     }

@@ -5,13 +5,17 @@
 //! each other: the state's lock is held over the cancel. It does not know what its body awaits.
 
 use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use crate::events::{EventLoop, LoopTime, get_running_loop};
 use crate::exceptions::{Exception, Result, TimeoutError, runtime_error};
+use crate::parallel::Parallel;
 use crate::tasks::{TaskHandle, current_task, poll_scope};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,10 +136,58 @@ impl Timeout {
         if let Some(old) = &old {
             old.cancel();
         }
-        shared.timer = when.map(|when| self.arm(&event_loop, when));
+        let mut stale = None;
+        if event_loop.exact().is_some() {
+            shared.timer = when.map(|when| self.arm(&event_loop, when));
+        } else {
+            // The task arms its own timer: see `run_parallel`.
+            stale = shared.task.clone();
+        }
         drop(shared);
         drop(old);
+        if let Some(task) = stale {
+            task.wake();
+        }
         Ok(())
+    }
+
+    /// The deadline, as long as it can still expire.
+    fn armed(&self) -> Option<LoopTime> {
+        let shared = self.0.lock();
+        shared.when.filter(|_| shared.state == State::Entered)
+    }
+
+    /// The block's body on many threads: its task arms and polls the core's timer, so the expiry is a part of the
+    /// task's own step, and cannot come after the exit.
+    async fn run_parallel<T>(
+        &self,
+        parallel: &Parallel,
+        body: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let mut body = pin!(body);
+        let mut timer: Option<(LoopTime, heist::time::Sleep)> = None;
+        poll_fn(|cx| {
+            loop {
+                if let Poll::Ready(result) = body.as_mut().poll(cx) {
+                    return Poll::Ready(result);
+                }
+                let Some(when) = self.armed() else {
+                    timer = None;
+                    return Poll::Pending;
+                };
+                if timer.as_ref().is_none_or(|(armed, _)| *armed != when) {
+                    timer = Some((when, heist::time::sleep_until(parallel.instant(when))));
+                }
+                let is_due = timer
+                    .as_mut()
+                    .is_some_and(|(_, sleep)| Pin::new(sleep).poll(cx).is_ready());
+                if !is_due {
+                    return Poll::Pending;
+                }
+                self.expire();
+            }
+        })
+        .await
     }
 
     fn arm(&self, event_loop: &EventLoop, when: LoopTime) -> Timer {
@@ -144,7 +196,7 @@ impl Timeout {
         if when <= event_loop.time() {
             Timer::Soon(event_loop.call_soon_in(None, expire))
         } else {
-            Timer::At(event_loop.call_at_in(when, None, expire))
+            Timer::At(event_loop.internal_timer(when, expire))
         }
     }
 
@@ -219,7 +271,12 @@ impl Timeout {
     pub async fn run<T, F: AsyncFnOnce(Timeout) -> Result<T>>(&self, body: F) -> Result<T> {
         self.enter()?;
         let mut leave = Leave(Some(self));
-        let result = poll_scope(body(self.clone())).await;
+        let body = poll_scope(body(self.clone()));
+        let event_loop = get_running_loop()?;
+        let result = match event_loop.parallel() {
+            None => body.await,
+            Some(parallel) => self.run_parallel(parallel, body).await,
+        };
         leave.0 = None;
         self.exit(result)
     }

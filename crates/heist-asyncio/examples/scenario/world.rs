@@ -160,7 +160,10 @@ impl World {
         Ok(match kind {
             "Queue" => Thing::Queue(AnyQueue::Fifo(asyncio::Queue::new(size))),
             "LifoQueue" => Thing::Queue(AnyQueue::Lifo(asyncio::LifoQueue::new(size))),
-            "PriorityQueue" => Thing::Queue(AnyQueue::Priority(asyncio::Queue::new(size))),
+            "PriorityQueue" => Thing::Queue(AnyQueue::Priority(asyncio::Queue::with_store(
+                size,
+                PyHeap::default(),
+            ))),
             "Lock" => Thing::Lock(asyncio::Lock::new()),
             "Event" => Thing::Event(asyncio::Event::new()),
             "Future" => Thing::Future(asyncio::Future::new()),

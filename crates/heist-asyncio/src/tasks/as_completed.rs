@@ -107,9 +107,8 @@ pub fn as_completed<T: Send + 'static>(
     if let (Some(limit), Some(event_loop), true) = (limit.into(), EventLoop::running(), n_left > 0)
     {
         let timed = shared.clone();
-        let timer = event_loop.call_at_in(
+        let timer = event_loop.internal_timer(
             event_loop.time() + limit,
-            None,
             Box::new(move || timed.time_is_over()),
         );
         shared.todo.lock().timer = Some(timer);

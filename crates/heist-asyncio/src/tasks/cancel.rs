@@ -161,9 +161,8 @@ fn mark(task: &Node, seen: &[Wait], message: &Message) -> Option<Vec<Wait>> {
     }
     let half = state.task()?;
     let is_same = |(a, b): (&Wait, &Wait)| a.id == b.id && is_same_node(&a.node, &b.node);
-    if !half.waits.is_empty()
-        && !(half.waits.len() == seen.len() && half.waits.iter().zip(seen).all(is_same))
-    {
+    let is_unchanged = half.waits.len() == seen.len() && half.waits.iter().zip(seen).all(is_same);
+    if !half.waits.is_empty() && !is_unchanged {
         return Some(half.waits.clone());
     }
     half.must_cancel = true;

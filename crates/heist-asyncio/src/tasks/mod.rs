@@ -13,7 +13,7 @@ use crate::base_events::{LocalFuture, NO_SLOT, Ready, driven_here};
 use crate::cell::{AnyCell, Cell, Node, Role, TaskMeta, TaskState, is_same_node, task_name};
 use crate::contextvars::Context;
 use crate::events::{Body, EventLoop, current_node, snapshot_context};
-use crate::exceptions::{Exception, Message, Result, runtime_error};
+use crate::exceptions::{Exception, Result, runtime_error};
 use crate::futures::{CallbackId, Future};
 use crate::wait::{Waiting, fetch_clone, fetch_take};
 
@@ -109,8 +109,18 @@ impl TaskHandle {
         cancel::cancel(&self.0, &Some(message.into()))
     }
 
-    pub(crate) fn cancel_with(&self, message: &Message) -> bool {
-        cancel::cancel(&self.0, message)
+    /// Wakes the task, as a foreign future would.
+    pub(crate) fn wake(&self) {
+        let waker = self
+            .0
+            .core()
+            .state
+            .lock()
+            .task()
+            .and_then(|task| task.waker.clone());
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 
     /// The requests to cancel, less those taken back.
@@ -397,6 +407,10 @@ impl Builder {
                     Box::pin(TaskFuture::new(cell.clone(), coroutine)),
                 )),
             },
+            // Eager or not: the first step is a worker's.
+            Body::Parallel(parallel) => {
+                parallel.spawn(TaskFuture::new(cell.clone(), coroutine));
+            }
         }
         Ok(Task(cell))
     }

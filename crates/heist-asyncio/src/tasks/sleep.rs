@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -23,11 +24,19 @@ pub async fn sleep(delay: Duration) -> Result<()> {
     }
     let event_loop = get_running_loop()?;
     let future = Cell::<()>::future();
+    if event_loop.parallel().is_some() {
+        let wait = WaitNode::new(future.clone());
+        return CoreSleep {
+            future,
+            wait,
+            sleep: heist::time::sleep(delay),
+        }
+        .await;
+    }
     let woken = future.clone();
     let when = event_loop.time() + delay;
-    let timer = event_loop.call_at_in(
+    let timer = event_loop.internal_timer(
         when,
-        None,
         Box::new(move || {
             woken.set_result(());
         }),
@@ -43,6 +52,28 @@ pub async fn sleep(delay: Duration) -> Result<()> {
 pub async fn sleep_with<T>(delay: Duration, value: T) -> Result<T> {
     sleep(delay).await?;
     Ok(value)
+}
+
+/// A sleep on many threads: the core's timer wakes the task itself, and the cell is there to be cancelled.
+struct CoreSleep {
+    future: Arc<Cell<()>>,
+    wait: WaitNode,
+    sleep: heist::time::Sleep,
+}
+
+impl Future for CoreSleep {
+    type Output = Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let this = &mut *self;
+        let poll = Pin::new(&mut this.wait).poll(cx);
+        if poll.is_ready() || Pin::new(&mut this.sleep).poll(cx).is_pending() {
+            return poll;
+        }
+        // The waiter is this very task, which is awake.
+        drop(this.future.try_set_result(()));
+        Pin::new(&mut this.wait).poll(cx)
+    }
 }
 
 /// Cancels a timer when its owner leaves, however it leaves.

@@ -15,6 +15,7 @@ use std::task::{Context, Poll};
 use crate::cell::{Cell, Status};
 use crate::events::{EventLoop, Frame, swap_frame};
 use crate::exceptions::{Exception, Message, PanicError, Result};
+use crate::tasks::TaskHandle;
 
 pin_project_lite::pin_project! {
     /// A coroutine and the cell that it fills.
@@ -59,6 +60,7 @@ impl<T: Send + 'static, F: Future<Output = Result<T>>> Future for TaskFuture<T, 
         else {
             return Poll::Ready(());
         };
+        let watch = event_loop.watch();
         let (frame, cancelled) = enter(this.cell, event_loop, cx);
         let outer = swap_frame(frame);
         let mut step = match cancelled {
@@ -85,6 +87,9 @@ impl<T: Send + 'static, F: Future<Output = Result<T>>> Future for TaskFuture<T, 
             }
         }
         let inner = swap_frame(outer);
+        if watch.is_some() {
+            report_slow(this.cell, watch);
+        }
         let result = match step {
             Step::Pending => {
                 keep_context(this.cell, inner);
@@ -96,6 +101,17 @@ impl<T: Send + 'static, F: Future<Output = Result<T>>> Future for TaskFuture<T, 
         keep_context(this.cell, inner);
         finish(this.cell, result);
         Poll::Ready(())
+    }
+}
+
+#[cold]
+fn report_slow<T: Send + 'static>(cell: &Arc<Cell<T>>, watch: Option<heist::time::Instant>) {
+    if let Some(meta) = &cell.core().meta {
+        let name = TaskHandle(cell.node()).get_name();
+        meta.event_loop.report_slow(
+            watch,
+            &format!("a step of task {name}, created at {}", meta.site),
+        );
     }
 }
 

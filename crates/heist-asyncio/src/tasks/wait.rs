@@ -124,7 +124,7 @@ pub(crate) async fn wait_nodes(
         let release = move || {
             waiter.set_result(());
         };
-        event_loop.call_at_in(event_loop.time() + timeout, None, Box::new(release))
+        event_loop.internal_timer(event_loop.time() + timeout, Box::new(release))
     });
     let n_left = Arc::new(AtomicUsize::new(nodes.len()));
     let mut callbacks = Callbacks(Vec::with_capacity(nodes.len()));

@@ -4,6 +4,7 @@ usage: python3.13 conform.py RUNNER --programs N --seed S [--theme THEME] [--kee
 """
 
 import argparse
+import gc
 import json
 import os
 import subprocess
@@ -18,6 +19,8 @@ CHUNK = 500
 
 def judge(runner, programs, keep):
     """How many programs were judged, left out, and differ."""
+    # What is alive now stays; the collections between programs need not look at it.
+    gc.freeze()
     expected = [oracle.run_program(program) for program in programs]
     with tempfile.NamedTemporaryFile("w", suffix=".json", delete=False) as f:
         json.dump(programs, f)
@@ -54,9 +57,9 @@ def main():
     args = parser.parse_args()
     oracle.prepare()
     totals = [0, 0, 0]
-    programs = generate.generate(args.theme, args.programs, args.seed)
-    for start in range(0, len(programs), CHUNK):
-        counts = judge(args.runner, programs[start:start + CHUNK], args.keep)
+    for start in range(0, args.programs, CHUNK):
+        programs = generate.generate(args.theme, min(start + CHUNK, args.programs), args.seed, start)
+        counts = judge(args.runner, programs, args.keep)
         totals = [total + count for total, count in zip(totals, counts)]
     judged, left_out, differ = totals
     print(f"{judged} programs judged, {left_out} left out, {differ} differ")

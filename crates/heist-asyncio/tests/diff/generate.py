@@ -31,10 +31,16 @@ KINDS = ["Cancelled", "Timeout", "Any", "E1", "E2", "Group", "InvalidState", "Qu
          "QueueShutDown", "BrokenBarrier", "RuntimeError", "ValueError", "KeyError"]
 
 
+# Statements that raise nothing of their own.
+SAFE = {"log", "spawn", "cancel", "uncancel", "cancelling", "cancel_self", "state", "try", "repeat", "return", "sleep",
+        "call_soon", "call_later", "set", "clear", "qsize", "locked"}
+
+
 class Broad:
-    def __init__(self, rng, theme, name):
+    def __init__(self, rng, theme, name, small=False):
         self.rng = rng
         self.name = name
+        self.small = small
         weights = dict(COMMON)
         weights.update(WEIGHTS[theme])
         self.ops = list(weights)
@@ -44,7 +50,8 @@ class Broad:
         self.n_starts = 0
         # Tasks by name, with the number of their coroutine.
         self.vars = {}
-        self.pure_time = rng.random() < 0.3
+        # Those that the coroutine at hand started.
+        self.mine = set()
 
     def pick(self, *items):
         return self.rng.choice(items)
@@ -69,6 +76,7 @@ class Broad:
         self.n_vars += 1
         var = f"t{self.n_vars}"
         self.vars[var] = coro
+        self.mine.add(var)
         return var
 
     def make_objects(self):
@@ -95,8 +103,10 @@ class Broad:
         return self.rng.choice(self.named(prefix))
 
     def later_vars(self, coro):
-        """Tasks that a coroutine may await."""
-        return [v for v, c in self.vars.items() if c > coro]
+        """Tasks that a coroutine may await: they exist, or will once later coroutines have been started."""
+        known = [v for v, c in self.vars.items() if c > coro]
+        mine = [v for v in known if v in self.mine]
+        return mine if mine and self.rng.random() < 0.8 else known
 
     def wait_target(self, coro):
         names = self.later_vars(coro) + (self.named("f") if self.rng.random() < 0.35 else [])
@@ -121,7 +131,16 @@ class Broad:
 
     def body(self, coro, depth, size=None):
         n = size or self.rng.randint(1, 4)
-        return [self.stmt(coro, depth) for _ in range(n)]
+        body = []
+        for _ in range(n):
+            stmt = self.stmt(coro, depth)
+            if stmt[0] not in SAFE and self.rng.random() < 0.5:
+                # What would end the coroutine early is caught, so that more happens.
+                stmt = ["try", [stmt], {self.pick("Any", "Any", "Cancelled"): [self.log()]}]
+            body.append(stmt)
+            if self.rng.random() < 0.2:
+                body.append(self.log())
+        return body
 
     def log(self):
         self.n_logs += 1
@@ -300,20 +319,26 @@ class Broad:
 
     def program(self):
         r = self.rng
-        self.n_coros = r.randint(2, 6)
+        self.n_coros = r.randint(2, 3) if self.small else r.randint(2, 6)
         self.objects = self.make_objects()
         coros = {}
         # main is coroutine -1; the names of later ones are known to earlier ones and to cancels.
         order = [-1] + list(range(self.n_coros))
         bodies = {}
         for coro in order:
-            bodies[coro] = self.body(coro, 0, r.randint(3, 8) if coro < 0 else r.randint(2, 6))
+            self.mine = set()
+            most = 4 if self.small else 8 if coro < 0 else 6
+            bodies[coro] = self.body(coro, 0, r.randint(2, most))
         coros["main"] = bodies[-1]
         for coro in range(self.n_coros):
             coros[f"c{coro}"] = bodies[coro]
         if r.random() < 0.6:
             coros["main"] = [["try", [["timeout", r.randint(3000, 20000), coros["main"]]], {"Any": [["log", "late"]]}]]
-        return {"name": self.name, "objects": self.objects, "coros": coros}
+        objects = self.objects
+        if self.small:
+            text = json.dumps(coros)
+            objects = {name: spec for name, spec in objects.items() if f'"{name}"' in text or name == "l0"}
+        return {"name": self.name, "objects": objects, "coros": coros}
 
 
 class Races:
@@ -449,14 +474,15 @@ class Races:
         return {"name": self.name, "objects": {"x": spec}, "coros": coros}
 
 
-def generate(theme, n, seed):
-    programs = []
-    for i in range(n):
-        one = THEMES[i % len(THEMES)] if theme == "all" else theme
-        rng = random.Random(f"{seed}/{one}/{i}")
-        name = f"{one}-{seed}-{i}"
-        programs.append(Races(rng, name).program() if one == "races" else Broad(rng, one, name).program())
-    return programs
+def one_program(theme, i, seed, small=False):
+    one = THEMES[i % len(THEMES)] if theme == "all" else theme
+    rng = random.Random(f"{seed}/{one}/{i}")
+    name = f"{one}-{seed}-{i}"
+    return Races(rng, name).program() if one == "races" else Broad(rng, one, name, small).program()
+
+
+def generate(theme, n, seed, start=0):
+    return [one_program(theme, i, seed) for i in range(start, n)]
 
 
 def main():

@@ -30,11 +30,11 @@ impl Counts {
     }
 
     pub(super) fn awake(self) -> usize {
-        self.0 / AWAKE & FIELD
+        (self.0 / AWAKE) & FIELD
     }
 
     pub(super) fn workers(self) -> usize {
-        self.0 / WORKERS & FIELD
+        (self.0 / WORKERS) & FIELD
     }
 
     /// Someone sleeps, and nobody is on the way already \[S5\].

@@ -72,7 +72,7 @@ impl LocalCore {
     #[inline]
     pub(super) fn push(&mut self, runnable: Runnable) {
         self.n_wakes = self.n_wakes.wrapping_add(1);
-        if self.n_wakes.is_multiple_of(16) {
+        if self.n_wakes % 16 == 0 {
             runnable.stamp_wake(coarse(self.shared.scale.ticks().0));
         }
         self.ready.push_back(runnable);
@@ -181,7 +181,9 @@ impl LocalShared {
         if current::with_local(|core| core.works_for(self.home)) == Some(true) {
             return self.drive(future);
         }
-        let core = match self.core.lock().take() {
+        // Apart, so that the lock is not held while we wait.
+        let free = self.core.lock().take();
+        let core = match free {
             Some(core) => core,
             None => match self.wait_for_core(future.as_mut()) {
                 Ok(output) => return Ok(output),
@@ -238,13 +240,12 @@ impl LocalShared {
                     return Ok(output);
                 }
             }
-            let (n_ready, due) = self.with_core(|core| {
-                let due = core.now.since(core.last_turn) >= self.event_interval;
-                (core.take_remote(), due)
-            });
-            if due {
+            let due = |core: &mut LocalCore| core.now.since(core.last_turn) >= self.event_interval;
+            if self.with_core(due) {
                 self.turn();
             }
+            // Counted after the turn, which may have woken some.
+            let n_ready = self.with_core(LocalCore::take_remote);
             match n_ready {
                 // ORDERING: AcqRel pairs with the Release in `Root::wake`; a read-modify-write,
                 // so that the latest value is seen.

@@ -261,7 +261,7 @@ impl Core {
     #[inline]
     pub(super) fn push(&mut self, runnable: Runnable) -> bool {
         self.n_wakes = self.n_wakes.wrapping_add(1);
-        if self.n_wakes.is_multiple_of(STAMP_INTERVAL) {
+        if self.n_wakes % STAMP_INTERVAL == 0 {
             runnable.stamp_wake(coarse(self.shared.scale.ticks().0));
         }
         if self.in_turn {
@@ -281,7 +281,7 @@ impl Core {
     /// The next task to run, from wherever there is one.
     fn next(&mut self) -> Option<Runnable> {
         self.n_ticks = self.n_ticks.wrapping_add(1);
-        if self.n_ticks.is_multiple_of(INJECTOR_INTERVAL) {
+        if self.n_ticks % INJECTOR_INTERVAL == 0 {
             if let Some(runnable) = self.queue.take_from(self.shared.home.injector()) {
                 return Some(runnable);
             }

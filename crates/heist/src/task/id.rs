@@ -40,7 +40,7 @@ impl Id {
     }
 
     pub(super) fn shard(self) -> usize {
-        (self.0 >> SHARD_SHIFT & 0xff) as usize
+        ((self.0 >> SHARD_SHIFT) & 0xff) as usize
     }
 
     pub(super) fn index(self) -> usize {

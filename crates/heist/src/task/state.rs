@@ -386,6 +386,6 @@ impl fmt::Debug for State {
 impl Snapshot {
     /// Every combination of flags with a given count, for the enumeration.
     pub(super) fn all(refs: usize) -> impl Iterator<Item = Self> {
-        (0..=FLAGS).map(move |flags| Self(flags | refs * REF_ONE))
+        (0..=FLAGS).map(move |flags| Self(flags | (refs * REF_ONE)))
     }
 }
