@@ -69,7 +69,7 @@ async fn any_stream_serves_hyper() {
     serving.await.unwrap().unwrap();
 }
 
-#[heist::test(flavor = "multi_thread", worker_threads = 2)]
+#[heist::test]
 async fn an_upgraded_connection_is_a_stream_again() {
     let (near, far) = connected().await;
     let switch = service_fn(|request: Request<Incoming>| async move {
