@@ -65,21 +65,19 @@ impl Server {
             accepting,
             ..
         } = self;
+        // The accepting task has one sender, each connection another.
+        let open = drained.sender_count().saturating_sub(1);
         drop(running);
         let finished = heist::time::timeout(grace, async {
-            // The listener closes first, so that no connection comes in behind the count.
             let accepted = accepting.await.is_ok();
-            let open = drained.sender_count();
             let _closed = drained.recv().await;
-            (accepted, open)
-        })
-        .await;
-        let left = drained.sender_count();
-        let (accepted, finished) = finished.unwrap_or((true, 0));
+            accepted
+        });
+        let accepted = finished.await.unwrap_or(true);
         Drained {
             requests: app.requests(),
-            finished,
-            left,
+            open,
+            left: drained.sender_count(),
             accepted,
         }
     }
@@ -88,8 +86,8 @@ impl Server {
 /// How the server ended.
 pub(crate) struct Drained {
     requests: u64,
-    /// Connections that were open when it stopped, and then closed in time.
-    finished: usize,
+    /// Connections that were open when it was told to stop.
+    open: usize,
     /// Connections that were still open at the end of the grace period.
     left: usize,
     /// Whether the accepting task ended as it should.
@@ -106,15 +104,14 @@ impl fmt::Display for Drained {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             requests,
-            finished,
+            open,
             left,
             ..
         } = self;
         write!(
             f,
-            "stopped after {requests} requests; open connections drained: {finished}, "
+            "stopped after {requests} requests; {open} connections were open, {left} were cut off"
         )?;
-        write!(f, "cut off: {left}")?;
         if !self.accepted {
             write!(f, "; the accepting task failed")?;
         }
