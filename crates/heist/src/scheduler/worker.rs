@@ -20,9 +20,10 @@ use crate::clock::tsc::{Scale, Ticks};
 use crate::metrics::WorkerCounters;
 use crate::sync::atomic::Ordering::{Acquire, Release};
 use crate::sync::deque::Stealer;
-use crate::sync::{Arc, AtomicBool, CachePadded, Condvar, Mutex};
+use crate::sync::{AtomicBool, CachePadded, Condvar, Mutex};
 use crate::task::{CurrentTask, JoinError, Runnable};
 use std::fmt;
+use std::sync::Arc;
 
 /// Polls between two looks at the injector while the own queue is full.
 const INJECTOR_INTERVAL: u32 = 61;

@@ -31,6 +31,11 @@ impl Id {
         )
     }
 
+    /// The task was refused by its registry: it has no slot.
+    pub(super) fn is_unregistered(self) -> bool {
+        self.0 == 0
+    }
+
     pub(super) fn from_bits(bits: u64) -> Self {
         Self(bits)
     }
