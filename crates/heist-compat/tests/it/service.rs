@@ -17,8 +17,8 @@ fn program() -> &'static PathBuf {
             .args([
                 "build",
                 "--quiet",
-                "--package",
-                "heist-compat",
+                // All of them, so that the features are those of a test of all.
+                "--workspace",
                 "--example",
                 "service",
             ])
