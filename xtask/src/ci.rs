@@ -154,11 +154,12 @@ fn example_names(sh: &Shell, folder: &str) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// That the benches build, run and give right results; with the examples' profile, so that little is built anew.
+/// That the benches build, run and give right results; with the examples' profile and features, so that little is built
+/// anew.
 fn bench(sh: &Shell) -> Result<()> {
     cmd!(
         sh,
-        "cargo bench --package heist-benches --profile release -- --quick"
+        "cargo bench --profile release --bench throughput --bench probes -- --quick"
     )
     .run()?;
     Ok(())
