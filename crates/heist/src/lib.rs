@@ -33,6 +33,7 @@ mod driver;
 mod error;
 pub mod io;
 mod metrics;
+mod monitor;
 #[cfg(feature = "net")]
 pub mod net;
 pub mod runtime;
@@ -43,6 +44,7 @@ mod sync;
 pub mod task;
 pub mod time;
 
+pub use runtime::spawning::compute;
 pub use task::spawn;
 
 #[cfg(feature = "macros")]

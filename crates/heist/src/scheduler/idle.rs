@@ -128,6 +128,24 @@ impl Idle {
         Some(worker)
     }
 
+    /// Any parked worker, which stays on the list: to be sent to the driver.
+    pub(crate) fn any_sleeper(&self) -> Option<usize> {
+        self.sleepers.lock().last().copied()
+    }
+
+    /// Nobody is awake.
+    pub(crate) fn all_parked(&self) -> bool {
+        // ORDERING: SeqCst: the monitor's last look before its deep sleep.
+        Counts(self.word.load(SeqCst)).awake() == 0
+    }
+
+    /// How many regular workers there are.
+    #[inline]
+    pub(crate) fn workers(&self) -> usize {
+        // Relaxed: set when the runtime moves in.
+        Counts(self.word.load(Relaxed)).workers()
+    }
+
     /// `worker` is about to block. `true`: it was the last one to search, and must look at every
     /// queue once more. Everyone must look at the injector once more \[S2\].
     pub(crate) fn park(&self, worker: usize, searching: bool) -> bool {

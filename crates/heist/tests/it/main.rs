@@ -10,6 +10,7 @@ mod local;
 mod metrics;
 mod nesting;
 mod panics;
+mod rescue;
 mod shutdown;
 mod spawn;
 mod support;

@@ -12,6 +12,8 @@ struct Nobody;
 impl Resident for Nobody {
     fn unpark(&self, _worker: usize) {}
 
+    fn unpark_spare(&self) {}
+
     fn poller(&self) -> Option<usize> {
         None
     }
