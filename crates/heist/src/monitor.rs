@@ -6,19 +6,12 @@
 //! threshold, once each, while they last. It makes no promise: a blocked task stays blocked.
 //!
 //! It backs off while nothing is amiss, and sleeps without a timeout once every worker has been
-//! parked for a while: an idle process is not woken by it.
-//!
-//! - **\[M1\]** Before the deep sleep it says so, and then looks once more whether a worker is awake;
-//!   a worker that wakes looks at the word after it is off the list. So one of the two sees the
-//!   other.
+//! parked for a while (`scheduler/alarm.rs`): an idle process is not woken by it.
 //!
 //! Tests: `tests/it/rescue.rs`.
 
 use crate::clock::tsc::{Scale, Ticks};
-use crate::scheduler::park::{Parker, Unpark};
-use crate::scheduler::worker::Shared;
-use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
-use crate::sync::{AtomicBool, fence};
+use crate::scheduler::shared::Shared;
 use crate::task::Id;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
@@ -96,59 +89,6 @@ pub(crate) struct StallHook {
     pub(crate) report: Arc<dyn Fn(&Stall) + Send + Sync>,
 }
 
-/// The monitor's place to sleep.
-pub(crate) struct Monitor {
-    parker: Parker,
-    asleep: AtomicBool,
-    stopped: AtomicBool,
-}
-
-impl Monitor {
-    pub(crate) fn new() -> Self {
-        Self {
-            parker: Parker::new(),
-            asleep: AtomicBool::new(false),
-            stopped: AtomicBool::new(false),
-        }
-    }
-
-    /// A worker has come out of a park.
-    #[inline]
-    pub(crate) fn worker_awake(&self) {
-        // ORDERING: SeqCst fence between the worker's leaving the list and this look [M1].
-        fence(SeqCst);
-        if self.asleep.load(Relaxed) {
-            self.wake();
-        }
-    }
-
-    #[cold]
-    fn wake(&self) {
-        // It never blocks in a driver.
-        let (Unpark::Done | Unpark::NotifyDriver) = self.parker.unpark();
-    }
-
-    /// Ends the monitor's thread soon.
-    pub(crate) fn stop(&self) {
-        // ORDERING: SeqCst, before the unpark.
-        self.stopped.store(true, SeqCst);
-        self.wake();
-    }
-
-    /// \[M1\]
-    fn deep_sleep(&self, all_parked: impl FnOnce() -> bool) {
-        // ORDERING: SeqCst: the word comes before the last look, pairs with the fence in
-        // `worker_awake`.
-        self.asleep.store(true, SeqCst);
-        fence(SeqCst);
-        if all_parked() {
-            self.parker.park(None);
-        }
-        // ORDERING: SeqCst, for the single order of the word.
-        self.asleep.store(false, SeqCst);
-    }
-}
-
 /// The life of the monitor's thread.
 pub(crate) fn run(shared: &Weak<Shared>, hook: Option<&StallHook>) {
     let scale = Scale::get();
@@ -160,8 +100,7 @@ pub(crate) fn run(shared: &Weak<Shared>, hook: Option<&StallHook>) {
     };
     let (mut period, mut idle_looks) = (MIN_PERIOD, 0);
     while let Some(shared) = shared.upgrade() {
-        // ORDERING: SeqCst: pairs with `stop`.
-        if shared.monitor.stopped.load(SeqCst) {
+        if shared.alarm.is_stopped() {
             watch.count(&shared, 0);
             return;
         }
@@ -174,7 +113,7 @@ pub(crate) fn run(shared: &Weak<Shared>, hook: Option<&StallHook>) {
         idle_looks = if all_parked { idle_looks + 1 } else { 0 };
         if idle_looks >= IDLE_LOOKS {
             let look = || shared.home.idle.all_parked();
-            shared.monitor.deep_sleep(look);
+            shared.alarm.deep_sleep(look);
             (idle_looks, period) = (0, MIN_PERIOD);
             continue;
         }
@@ -182,7 +121,7 @@ pub(crate) fn run(shared: &Weak<Shared>, hook: Option<&StallHook>) {
             0 => (period * 2).min(MAX_PERIOD),
             _ => MIN_PERIOD,
         };
-        shared.monitor.parker.park(Some(period));
+        shared.alarm.sleep(period);
     }
 }
 

@@ -34,7 +34,8 @@ use crate::context;
 use crate::driver::{Driver, Timers};
 use crate::monitor;
 use crate::scheduler::local::{self, LocalShared};
-use crate::scheduler::worker::{self, PanicHook, Roles};
+use crate::scheduler::shared::{PanicHook, Roles, Shared};
+use crate::scheduler::worker;
 use crate::scheduler::{Home, Policy, current};
 use crate::task::{JoinHandle, Kind, NewTask};
 use drive::RuntimeDrive;
@@ -66,7 +67,7 @@ pub(crate) struct Assembly {
 }
 
 enum Scheduler {
-    MultiThread(Arc<worker::Shared>),
+    MultiThread(Arc<Shared>),
     CurrentThread(Arc<LocalShared>),
 }
 
@@ -144,7 +145,7 @@ impl Runtime {
                 let roles = Arc::new(PoolRoles(pool.clone()));
                 let hook = assembly.panic_hook;
                 let n = assembly.n_workers;
-                let shared = worker::Shared::new(home, n, drive, roles, &policy, hook);
+                let shared = Shared::new(home, n, drive, roles, &policy, hook);
                 home.set_resident(shared.clone());
                 Scheduler::MultiThread(shared)
             }

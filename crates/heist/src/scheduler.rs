@@ -36,12 +36,15 @@
 //!
 //! Tests: `scheduler/tests/`.
 
+pub(crate) mod alarm;
 pub(crate) mod current;
 pub(crate) mod home;
 mod idle;
 pub(crate) mod local;
 pub(crate) mod park;
 pub(crate) mod queue;
+pub(crate) mod shared;
+pub(crate) mod spare;
 pub(crate) mod worker;
 pub(crate) mod yield_now;
 

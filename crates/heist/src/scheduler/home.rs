@@ -14,6 +14,7 @@
 
 use super::current;
 use super::idle::Idle;
+use super::spare::Spare;
 use crate::budget;
 use crate::clock::tsc::Scale;
 use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -44,8 +45,7 @@ pub(crate) struct Home {
     injector: Injector<Runnable>,
     /// Tasks that compute for long: run when nothing light is ready.
     heavy: Injector<Runnable>,
-    /// Regular workers that are in a poll of a heavy task, or stuck in any poll.
-    heavy_running: AtomicUsize,
+    pub(crate) spare: Spare,
     pub(crate) registry: Registry,
     pub(crate) idle: Idle,
     /// No worker will look at the injector any more \[S7\].
@@ -66,7 +66,7 @@ impl Home {
         Box::leak(Box::new(Self {
             injector: Injector::new(),
             heavy: Injector::new(),
-            heavy_running: AtomicUsize::new(0),
+            spare: Spare::new(),
             registry: Registry::new(threads.next_power_of_two().min(256)),
             idle: Idle::new(),
             abandoned: AtomicBool::new(false),
@@ -93,7 +93,7 @@ impl Home {
         home.abandoned.store(false, Relaxed);
         home.local.store(local, Relaxed);
         home.remote_schedules.store(0, Relaxed);
-        home.heavy_running.store(0, Relaxed);
+        home.spare.reset();
         (home, epoch)
     }
 
@@ -206,26 +206,21 @@ impl Home {
     /// Every regular worker is in a long poll: only the spare could run something light.
     #[inline]
     pub(crate) fn all_compute(&self) -> bool {
-        // ORDERING: SeqCst: after a push, pairs with the SeqCst count before a heavy poll, after
-        // which the spare is called anyway.
-        self.heavy_running.load(SeqCst) >= self.idle.workers()
+        self.spare.computing() >= self.idle.workers()
     }
 
     /// A regular worker begins a heavy poll. `true`: it was the last one that did not compute.
     pub(crate) fn begin_heavy(&self) -> bool {
-        // ORDERING: SeqCst, see `all_compute`.
-        self.heavy_running.fetch_add(1, SeqCst) + 1 >= self.idle.workers()
+        self.spare.begin() >= self.idle.workers()
     }
 
     pub(crate) fn end_heavy(&self) {
-        // ORDERING: SeqCst, see `all_compute`.
-        self.heavy_running.fetch_sub(1, SeqCst);
+        self.spare.end();
     }
 
     /// Some regular worker computes.
     pub(crate) fn any_computes(&self) -> bool {
-        // ORDERING: SeqCst, see `all_compute`.
-        self.heavy_running.load(SeqCst) > 0
+        self.spare.computing() > 0
     }
 
     #[cold]

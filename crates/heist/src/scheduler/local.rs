@@ -18,7 +18,7 @@
 use super::current::{self, Current};
 use super::home::{COARSE_SHIFT, Resident, coarse};
 use super::park::{Parker, Unpark};
-use super::worker::PanicHook;
+use super::shared::PanicHook;
 use super::{Drive, Home, Parked, Policy};
 use crate::budget;
 use crate::clock::tsc::{Scale, Ticks};

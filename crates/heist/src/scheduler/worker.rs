@@ -15,28 +15,19 @@
 //! is called when the last regular worker begins a heavy poll, or by the monitor. While anyone
 //! computes it watches over the driver and everybody's timers; afterwards it *rests*: it gives the
 //! driver to a regular worker and sleeps aside, so that it costs nothing.
-//!
-//! - **\[W1\]** Resting is announced before the last look at who computes, and the caller of the
-//!   spare looks at the announcement after it has counted itself as computing; so one of the two
-//!   sees the other.
-//! - **\[W2\]** The spare gives the driver up before it looks for a sleeper to send there, and a
-//!   sleeper is on the list before it tries the driver: one of the two gets it.
+//! Its protocol is in `spare.rs`.
 //!
 //! Tests: `tests/it/`; the spare's in `tests/it/rescue.rs`.
 
 use super::current::{self, Current};
-use super::home::{COARSE_SHIFT, Home, Resident, coarse};
-use super::park::{Parker, Unpark};
+use super::home::{COARSE_SHIFT, Home, coarse};
 use super::queue::LocalQueue;
-use super::{Drive, Policy};
+use super::shared::{Remote, Shared};
 use crate::budget;
-use crate::clock::tsc::{Scale, Ticks};
-use crate::metrics::WorkerCounters;
-use crate::monitor::Monitor;
-use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
-use crate::sync::deque::{Steal, Stealer};
-use crate::sync::{AtomicBool, AtomicU8, AtomicU64, CachePadded, Condvar, Mutex};
-use crate::task::{CurrentTask, Id, JoinError, Runnable};
+use crate::clock::tsc::Ticks;
+use crate::sync::atomic::Ordering::Relaxed;
+use crate::sync::deque::Steal;
+use crate::task::{CurrentTask, Runnable};
 use std::fmt;
 use std::sync::Arc;
 
@@ -44,56 +35,6 @@ use std::sync::Arc;
 const INJECTOR_INTERVAL: u32 = 61;
 /// One local wake in this many is stamped, to measure wake-to-run.
 const STAMP_INTERVAL: u32 = 16;
-
-/// Starts threads that play workers.
-pub(crate) trait Roles: Send + Sync + 'static {
-    /// Has a thread call `f` soon, whatever limits there are.
-    fn play(&self, f: Box<dyn FnOnce() + Send>) -> std::io::Result<()>;
-}
-
-/// Called with the panic that nobody joined.
-pub(crate) type PanicHook = Arc<dyn Fn(&JoinError) + Send + Sync>;
-
-/// What all workers of a runtime see.
-pub(crate) struct Shared {
-    pub(crate) home: &'static Home,
-    /// The regular workers, and the spare last.
-    pub(crate) remotes: Box<[CachePadded<Remote>]>,
-    drive: Arc<dyn Drive>,
-    roles: Arc<dyn Roles>,
-    panic_hook: PanicHook,
-    /// `Policy::event_interval` in ticks.
-    event_interval: u64,
-    budget_limit: u64,
-    scale: Scale,
-    shutdown: AtomicBool,
-    spare: AtomicU8,
-    pub(crate) monitor: Monitor,
-    /// Threads that play a worker; the condition variable tells when it is zero.
-    playing: Mutex<usize>,
-    all_left: Condvar,
-}
-
-/// The part of a worker that others may touch.
-pub(crate) struct Remote {
-    stealer: Stealer<Runnable>,
-    parker: Parker,
-    /// The core while no thread plays the worker.
-    core: Mutex<Option<Box<Core>>>,
-    pub(crate) counters: WorkerCounters,
-    /// When the current poll began, in ticks; 0 between polls. Written by the thread that plays
-    /// the worker, as the next two; Relaxed, since whoever reads them only judges by them.
-    poll_began: AtomicU64,
-    /// Which task it polls.
-    polled_task: AtomicU64,
-    /// The task is heavy, and so the poll is counted by the worker itself.
-    polls_heavy: AtomicBool,
-}
-
-/// No thread has played the spare yet.
-const SPARE_UNBORN: u8 = 0;
-const SPARE_RESTS: u8 = 1;
-const SPARE_WORKS: u8 = 2;
 
 /// The part that only the thread that plays the worker touches.
 pub(crate) struct Core {
@@ -116,234 +57,6 @@ pub(crate) struct Core {
     rng: u64,
 }
 
-impl Shared {
-    pub(crate) fn new(
-        home: &'static Home,
-        n_workers: usize,
-        drive: Arc<dyn Drive>,
-        roles: Arc<dyn Roles>,
-        policy: &Policy,
-        panic_hook: PanicHook,
-    ) -> Arc<Self> {
-        let scale = Scale::get();
-        let queues: Vec<LocalQueue> = (0..=n_workers).map(|_| LocalQueue::new()).collect();
-        let remotes = queues.iter().map(|queue| {
-            CachePadded::new(Remote {
-                stealer: queue.stealer(),
-                parker: Parker::new(),
-                core: Mutex::new(None),
-                counters: WorkerCounters::new(),
-                poll_began: AtomicU64::new(0),
-                polled_task: AtomicU64::new(0),
-                polls_heavy: AtomicBool::new(false),
-            })
-        });
-        let shared = Arc::new(Self {
-            home,
-            remotes: remotes.collect(),
-            drive,
-            roles,
-            panic_hook,
-            event_interval: scale.ticks_in(policy.event_interval),
-            budget_limit: scale.ticks_in(budget::LIMIT),
-            scale,
-            shutdown: AtomicBool::new(false),
-            spare: AtomicU8::new(SPARE_UNBORN),
-            monitor: Monitor::new(),
-            playing: Mutex::new(0),
-            all_left: Condvar::new(),
-        });
-        for (idx, queue) in queues.into_iter().enumerate() {
-            let core = Core {
-                shared: shared.clone(),
-                idx,
-                queue,
-                n_ticks: 0,
-                n_wakes: 0,
-                searching: false,
-                is_spare: idx == n_workers,
-                computes: false,
-                heavy_due: Ticks::default(),
-                in_turn: false,
-                now: scale.ticks(),
-                last_turn: scale.ticks(),
-                rng: 0x9e37_79b9_7f4a_7c15 ^ ((idx as u64 + 1) << 17),
-            };
-            *shared.remotes[idx].core.lock() = Some(Box::new(core));
-        }
-        shared
-    }
-
-    fn spare_idx(&self) -> usize {
-        self.remotes.len() - 1
-    }
-
-    /// The regular workers.
-    pub(crate) fn regular(&self) -> &[CachePadded<Remote>] {
-        &self.remotes[..self.spare_idx()]
-    }
-
-    /// Someone must look after IO, timers and light tasks [W1].
-    #[cold]
-    pub(crate) fn call_spare(self: &Arc<Self>) {
-        // ORDERING: SeqCst: after the caller has counted itself as computing, pairs with the
-        // announcement in `rest`.
-        match self.spare.swap(SPARE_WORKS, SeqCst) {
-            SPARE_WORKS => {}
-            SPARE_RESTS => self.unpark_worker(self.spare_idx()),
-            _ => {
-                // Without a thread to be had, nobody is worse off than without a spare.
-                if self.start(self.spare_idx()).is_err() {
-                    // ORDERING: SeqCst, as above.
-                    self.spare.store(SPARE_UNBORN, SeqCst);
-                }
-            }
-        }
-    }
-
-    /// Sends a parked regular worker to the driver, if nobody is there [W2].
-    pub(crate) fn man_the_driver(&self) {
-        if self.drive.poller().is_none() {
-            if let Some(worker) = self.home.idle.any_sleeper() {
-                self.unpark_worker(worker);
-            }
-        }
-    }
-
-    /// Makes whoever is in the driver look at the timers of stuck workers, too.
-    pub(crate) fn refresh_driver(&self) {
-        self.drive.notify();
-    }
-
-    /// Asks for a thread that plays worker `idx`.
-    pub(crate) fn start(self: &Arc<Self>, idx: usize) -> std::io::Result<()> {
-        *self.playing.lock() += 1;
-        let shared = self.clone();
-        let role = Box::new(move || {
-            run(&shared, idx);
-            shared.leave();
-        });
-        let started = self.roles.play(role);
-        if started.is_err() {
-            self.leave();
-        }
-        started
-    }
-
-    /// A thread stopped playing. The last one drops what is left.
-    fn leave(&self) {
-        let mut playing = self.playing.lock();
-        *playing -= 1;
-        if *playing == 0 {
-            drop(playing);
-            if self.is_shut_down() {
-                self.close();
-            }
-            self.all_left.notify_all();
-        }
-    }
-
-    /// Stops every worker after its current poll.
-    pub(crate) fn shut_down(&self) {
-        // ORDERING: Release pairs with the Acquire in `is_shut_down`.
-        self.shutdown.store(true, Release);
-        for worker in 0..self.remotes.len() {
-            self.unpark_worker(worker);
-        }
-        self.monitor.stop();
-        self.home.registry.close_and_abort_all();
-    }
-
-    pub(crate) fn is_shut_down(&self) -> bool {
-        // ORDERING: Acquire pairs with the Release in `shut_down`.
-        self.shutdown.load(Acquire)
-    }
-
-    /// Drops every task: those in queues, those that wait, and with [S7] those on their way.
-    fn close(&self) {
-        self.home.registry.close_and_abort_all();
-        for remote in &self.remotes {
-            let core = remote.core.lock().take();
-            if let Some(mut core) = core {
-                while let Some(runnable) = core.queue.pop() {
-                    drop(runnable);
-                }
-            }
-        }
-        self.home.abandon();
-        self.home.vacate();
-    }
-
-    /// Waits until no thread plays a worker; `false` if the timeout came first.
-    pub(crate) fn wait_until_left(&self, deadline: Option<std::time::Instant>) -> bool {
-        let mut playing = self.playing.lock();
-        while *playing > 0 {
-            match deadline {
-                None => playing = self.all_left.wait(playing),
-                Some(deadline) => {
-                    let left = deadline.saturating_duration_since(crate::clock::real_now());
-                    if left.is_zero() {
-                        return false;
-                    }
-                    playing = self.all_left.wait_for(playing, left).0;
-                }
-            }
-        }
-        true
-    }
-
-    pub(crate) fn unpark_worker(&self, worker: usize) {
-        if self.remotes[worker].parker.unpark() == Unpark::NotifyDriver {
-            self.drive.notify();
-        }
-    }
-}
-
-impl Resident for Shared {
-    fn unpark(&self, worker: usize) {
-        self.unpark_worker(worker);
-    }
-
-    fn unpark_spare(&self) {
-        self.unpark_worker(self.spare_idx());
-    }
-
-    fn poller(&self) -> Option<usize> {
-        self.drive.poller()
-    }
-
-    fn unhandled_panic(&self, error: &JoinError) {
-        (self.panic_hook)(error);
-    }
-}
-
-impl Remote {
-    /// The poll that the worker is in: the task, and when it began.
-    pub(crate) fn poll(&self) -> Option<(Id, Ticks)> {
-        // Relaxed, both: see the fields.
-        let began = self.poll_began.load(Relaxed);
-        let task = self.polled_task.load(Relaxed);
-        match began {
-            0 => None,
-            _ => Some((Id::from_bits(task), Ticks(began))),
-        }
-    }
-
-    /// The worker has counted itself among those that compute.
-    pub(crate) fn counts_itself(&self) -> bool {
-        // Relaxed: see the fields.
-        self.polls_heavy.load(Relaxed)
-    }
-}
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared")
-            .field("n_workers", &self.remotes.len())
-            .finish_non_exhaustive()
-    }
-}
-
 impl fmt::Debug for Core {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Core")
@@ -353,6 +66,32 @@ impl fmt::Debug for Core {
 }
 
 impl Core {
+    pub(super) fn new(shared: Arc<Shared>, idx: usize, queue: LocalQueue) -> Self {
+        let now = shared.scale.ticks();
+        Self {
+            is_spare: idx == shared.spare_idx(),
+            shared,
+            idx,
+            queue,
+            n_ticks: 0,
+            n_wakes: 0,
+            searching: false,
+            computes: false,
+            heavy_due: Ticks::default(),
+            in_turn: false,
+            now,
+            last_turn: now,
+            rng: 0x9e37_79b9_7f4a_7c15 ^ ((idx as u64 + 1) << 17),
+        }
+    }
+
+    /// Drops what is queued: nobody will run it.
+    pub(super) fn drain(&mut self) {
+        while let Some(runnable) = self.queue.pop() {
+            drop(runnable);
+        }
+    }
+
     #[inline]
     pub(crate) fn works_for(&self, home: &'static Home) -> bool {
         std::ptr::eq(self.shared.home, home)
@@ -635,7 +374,7 @@ fn park(shared: &Arc<Shared>) {
         core.remote().counters.unparked(core.now);
         core.queue.len() > 1
     });
-    shared.monitor.worker_awake();
+    shared.alarm.worker_awake();
     if wake_peer == Some(true) {
         shared.home.wake_after_local_push();
     }
@@ -669,9 +408,7 @@ fn park_spare(shared: &Arc<Shared>) {
 /// Sleeps aside until called [W1, W2].
 fn rest(shared: &Arc<Shared>) {
     let idx = shared.spare_idx();
-    // ORDERING: SeqCst: the announcement comes before the look at who computes, pairs with the
-    // count before the swap in `call_spare`.
-    shared.spare.store(SPARE_RESTS, SeqCst);
+    shared.home.spare.announce_rest();
     let called = shared.home.all_compute() || shared.is_shut_down();
     let work = current::with_worker(|core| core.queue.len() > 0);
     if !called && work == Some(false) {
@@ -679,12 +416,11 @@ fn rest(shared: &Arc<Shared>) {
         // PANIC: wakers are user code; the driver catches what they throw.
         shared.drive.park_aside(idx, &shared.remotes[idx].parker);
     }
-    // ORDERING: SeqCst, as above.
-    shared.spare.store(SPARE_WORKS, SeqCst);
+    shared.home.spare.announce_work();
 }
 
 /// Plays worker `idx` until the role is lost or the runtime shuts down.
-fn run(shared: &Arc<Shared>, idx: usize) {
+pub(super) fn run(shared: &Arc<Shared>, idx: usize) {
     let Some(core) = shared.remotes[idx].core.lock().take() else {
         // The thread that blocked took its core back before we came.
         return;

@@ -33,6 +33,7 @@ fn what_comes_from_outside_runs_beside_a_busy_queue() {
     }
 }
 
+/// [D1]: a worker that turns the driver and one that blocks in it exclude each other.
 #[test]
 fn timers_and_io_go_on_beside_a_busy_queue() {
     let multi = workers(1);

@@ -16,6 +16,7 @@ impl Drop for PanicsOnDrop {
     }
 }
 
+/// [T9]
 #[test]
 fn a_panic_is_delivered_to_the_joiner() {
     on_all(|runtime| {

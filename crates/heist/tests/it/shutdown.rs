@@ -25,6 +25,7 @@ fn every_future_is_dropped_exactly_once() {
     }
 }
 
+/// [S8]
 #[test]
 fn local_futures_are_dropped_on_their_thread() {
     struct Here(std::thread::ThreadId, Drops);

@@ -62,6 +62,7 @@ fn many_connections_echo() {
     });
 }
 
+/// [I4]
 #[test]
 fn an_end_that_came_with_the_data_is_seen() {
     on_all(|runtime| {
@@ -268,13 +269,14 @@ fn trying_without_waiting() {
         assert!(ready.is_readable() && !ready.is_read_closed());
         assert_eq!(server.try_read(&mut buf).unwrap(), 2);
         drop(client);
+        // The end may be read before its event has come, but nothing else.
         while !server
             .ready(Interest::READABLE)
             .await
             .unwrap()
             .is_read_closed()
         {
-            assert_eq!(server.try_read(&mut buf).ok(), None);
+            assert!(matches!(server.try_read(&mut buf), Ok(0) | Err(_)));
         }
         assert_eq!(server.try_read(&mut buf).unwrap(), 0);
     });

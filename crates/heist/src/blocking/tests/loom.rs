@@ -52,7 +52,7 @@ fn call(pool: &Pool, ended: &Arc<AtomicUsize>) {
     pool.call(task.runnable).unwrap();
 }
 
-/// [B1, B2]: calls from two threads and a shutdown: each call is run or dropped, and every thread
+/// [B1] [B2]: calls from two threads and a shutdown: each call is run or dropped, and every thread
 /// leaves. A thread that sleeps with a call before it would hang the model.
 #[test]
 fn submit_against_sleep_and_shutdown() {

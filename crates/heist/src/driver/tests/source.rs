@@ -33,7 +33,7 @@ enum Op {
 }
 
 proptest! {
-    /// [I1, I3]: an event sets, a clear that has seen the newest event clears, a stale one does
+    /// [I1] [I3]: an event sets, a clear that has seen the newest event clears, a stale one does
     /// not, and the end stays.
     #[test]
     fn it_is_two_flags_and_an_end(ops in prop::collection::vec(prop_oneof![

@@ -2,7 +2,8 @@
 
 use crate::clock::Nanos;
 use crate::driver::Timers;
-use std::task::Waker;
+use std::sync::Arc;
+use std::task::{Wake, Waker};
 
 #[test]
 fn arming_says_when_it_is_the_earliest() {
@@ -20,6 +21,24 @@ fn arming_says_when_it_is_the_earliest() {
     assert!(!timers.fire(38));
     assert!(!timers.fire(45));
     assert_eq!(timers.next_deadline(), Some(50));
+}
+
+/// Arms another timer when woken: under a lock of the driver it would never return.
+struct ArmsAgain(Timers);
+
+impl Wake for ArmsAgain {
+    fn wake(self: Arc<Self>) {
+        self.0.arm(Nanos::MAX - 1, Waker::noop());
+    }
+}
+
+/// [D2]: whoever is woken may use the timers again.
+#[test]
+fn wakers_are_called_without_the_lock() {
+    let again = Arc::new(ArmsAgain(Timers::new()));
+    again.0.arm(5, &Waker::from(again.clone()));
+    assert!(!again.0.fire(5));
+    assert_eq!(again.0.next_deadline(), Some(Nanos::MAX - 1));
 }
 
 #[test]

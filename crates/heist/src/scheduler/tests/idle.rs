@@ -43,6 +43,7 @@ fn a_wake_is_wanted_when_someone_sleeps_and_nobody_searches() {
     }
 }
 
+/// [S3]: after a push to the own queue the word is only looked at.
 #[test]
 fn the_last_to_park_is_the_first_to_wake_and_the_poller_the_last() {
     let idle = Idle::new();

@@ -1,7 +1,9 @@
 //! The lost wake-up, of the idle word and of the parker.
 
+use crate::scheduler::alarm::Alarm;
 use crate::scheduler::idle::Idle;
 use crate::scheduler::park::{Parker, Unpark};
+use crate::scheduler::spare::{Called, Spare};
 use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
 use crate::sync::deque::{Injector, Steal};
 use crate::sync::{AtomicUsize, fence};
@@ -165,5 +167,83 @@ fn push_against_abandon() {
         pusher.join().unwrap();
         // ORDERING: SeqCst: a test's counter.
         assert_eq!(drained.load(SeqCst), 1);
+    });
+}
+
+/// [W1]: the last regular worker begins to compute while the spare goes to rest: the spare stays
+/// awake, or is woken; else the model hangs.
+#[test]
+fn call_against_rest() {
+    loom::model(|| {
+        let spare = Arc::new(Spare::new());
+        let parker = Arc::new(Parker::new());
+        // It has been born and works.
+        assert_eq!(spare.call(), Called::Start);
+        let resting = {
+            let (spare, parker) = (spare.clone(), parker.clone());
+            thread::spawn(move || {
+                // As `rest`, with one regular worker.
+                spare.announce_rest();
+                if spare.computing() < 1 {
+                    parker.park(None);
+                }
+                spare.announce_work();
+            })
+        };
+        // As `run_heavy`.
+        assert_eq!(spare.begin(), 1);
+        if spare.call() == Called::Unpark {
+            assert_eq!(parker.unpark(), Unpark::Done);
+        }
+        resting.join().unwrap();
+        spare.end();
+        assert_eq!(spare.computing(), 0);
+    });
+}
+
+/// [W2]: the spare leaves the driver while a regular worker parks: the worker gets the driver at
+/// once, or is sent there; else the model hangs.
+#[test]
+fn driver_handed_on_against_park() {
+    loom::model(|| {
+        let pool = Pool::new(1);
+        let driver = Arc::new(crate::sync::Mutex::new(()));
+        let held = driver.try_lock().expect("nobody else is here yet");
+        let regular = {
+            let (pool, driver) = (pool.clone(), driver.clone());
+            thread::spawn(move || {
+                loop {
+                    pool.idle.park(0, false);
+                    if driver.try_lock().is_some() {
+                        break;
+                    }
+                    pool.parkers[0].park(None);
+                    pool.idle.unpark(0);
+                }
+            })
+        };
+        // As the end of a wait, and `rest` with `man_the_driver`.
+        drop(held);
+        if let Some(worker) = pool.idle.any_sleeper() {
+            assert_eq!(pool.parkers[worker].unpark(), Unpark::Done);
+        }
+        regular.join().unwrap();
+    });
+}
+
+/// [M1]: a worker wakes while the monitor falls asleep: the monitor stays awake, or is woken.
+#[test]
+fn wake_against_deep_sleep() {
+    loom::model(|| {
+        let pool = Pool::new(1);
+        let alarm = Arc::new(Alarm::new());
+        pool.idle.park(0, false);
+        let watching = {
+            let (pool, alarm) = (pool.clone(), alarm.clone());
+            thread::spawn(move || alarm.deep_sleep(|| pool.idle.all_parked()))
+        };
+        pool.idle.unpark(0);
+        alarm.worker_awake();
+        watching.join().unwrap();
     });
 }

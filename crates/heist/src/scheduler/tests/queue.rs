@@ -116,6 +116,7 @@ fn drain(queue: &mut LocalQueue) -> Vec<u32> {
         .collect()
 }
 
+/// [S1] [S4]
 #[test]
 fn the_slot_goes_first_and_its_tenants_move_to_the_queue() {
     let mut queue = LocalQueue::new();

@@ -25,7 +25,7 @@ fn drops(count: &Arc<AtomicUsize>) -> usize {
     count.load(SeqCst)
 }
 
-/// [T2, T3, T4]: what was written before a wake, with no order of its own, is seen by the poll that
+/// [T2] [T3] [T4]: what was written before a wake, with no order of its own, is seen by the poll that
 /// the wake causes; and no wake is lost.
 #[test]
 fn wake_against_poll() {

@@ -1,0 +1,272 @@
+//! What all workers of a multi-thread runtime see, and what others may do with a worker.
+//!
+//! Knows how workers are started, woken, rescued and ended; what a worker does is in `worker.rs`.
+
+use super::alarm::Alarm;
+use super::home::{Home, Resident};
+use super::park::{Parker, Unpark};
+use super::queue::LocalQueue;
+use super::spare::Called;
+use super::worker::{Core, run};
+use super::{Drive, Policy};
+use crate::budget;
+use crate::clock::tsc::{Scale, Ticks};
+use crate::metrics::WorkerCounters;
+use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use crate::sync::deque::Stealer;
+use crate::sync::{AtomicBool, AtomicU64, CachePadded, Condvar, Mutex};
+use crate::task::{Id, JoinError, Runnable};
+use std::fmt;
+use std::sync::Arc;
+
+/// Starts threads that play workers.
+pub(crate) trait Roles: Send + Sync + 'static {
+    /// Has a thread call `f` soon, whatever limits there are.
+    fn play(&self, f: Box<dyn FnOnce() + Send>) -> std::io::Result<()>;
+}
+
+/// Called with the panic that nobody joined.
+pub(crate) type PanicHook = Arc<dyn Fn(&JoinError) + Send + Sync>;
+
+/// What all workers of a runtime see.
+pub(crate) struct Shared {
+    pub(crate) home: &'static Home,
+    /// The regular workers, and the spare last.
+    pub(crate) remotes: Box<[CachePadded<Remote>]>,
+    pub(super) drive: Arc<dyn Drive>,
+    pub(super) roles: Arc<dyn Roles>,
+    pub(super) panic_hook: PanicHook,
+    /// `Policy::event_interval` in ticks.
+    pub(super) event_interval: u64,
+    pub(super) budget_limit: u64,
+    pub(super) scale: Scale,
+    pub(super) shutdown: AtomicBool,
+    pub(crate) alarm: Alarm,
+    /// Threads that play a worker; the condition variable tells when it is zero.
+    pub(super) playing: Mutex<usize>,
+    pub(super) all_left: Condvar,
+}
+
+/// The part of a worker that others may touch.
+pub(crate) struct Remote {
+    pub(super) stealer: Stealer<Runnable>,
+    pub(super) parker: Parker,
+    /// The core while no thread plays the worker.
+    pub(super) core: Mutex<Option<Box<Core>>>,
+    pub(crate) counters: WorkerCounters,
+    /// When the current poll began, in ticks; 0 between polls. Written by the thread that plays
+    /// the worker, as the next two; Relaxed, since whoever reads them only judges by them.
+    pub(super) poll_began: AtomicU64,
+    /// Which task it polls.
+    pub(super) polled_task: AtomicU64,
+    /// The task is heavy, and so the poll is counted by the worker itself.
+    pub(super) polls_heavy: AtomicBool,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        home: &'static Home,
+        n_workers: usize,
+        drive: Arc<dyn Drive>,
+        roles: Arc<dyn Roles>,
+        policy: &Policy,
+        panic_hook: PanicHook,
+    ) -> Arc<Self> {
+        let scale = Scale::get();
+        let queues: Vec<LocalQueue> = (0..=n_workers).map(|_| LocalQueue::new()).collect();
+        let remotes = queues.iter().map(|queue| {
+            CachePadded::new(Remote {
+                stealer: queue.stealer(),
+                parker: Parker::new(),
+                core: Mutex::new(None),
+                counters: WorkerCounters::new(),
+                poll_began: AtomicU64::new(0),
+                polled_task: AtomicU64::new(0),
+                polls_heavy: AtomicBool::new(false),
+            })
+        });
+        let shared = Arc::new(Self {
+            home,
+            remotes: remotes.collect(),
+            drive,
+            roles,
+            panic_hook,
+            event_interval: scale.ticks_in(policy.event_interval),
+            budget_limit: scale.ticks_in(budget::LIMIT),
+            scale,
+            shutdown: AtomicBool::new(false),
+            alarm: Alarm::new(),
+            playing: Mutex::new(0),
+            all_left: Condvar::new(),
+        });
+        for (idx, queue) in queues.into_iter().enumerate() {
+            let core = Core::new(shared.clone(), idx, queue);
+            *shared.remotes[idx].core.lock() = Some(Box::new(core));
+        }
+        shared
+    }
+
+    pub(super) fn spare_idx(&self) -> usize {
+        self.remotes.len() - 1
+    }
+
+    /// The regular workers.
+    pub(crate) fn regular(&self) -> &[CachePadded<Remote>] {
+        &self.remotes[..self.spare_idx()]
+    }
+
+    /// Someone must look after IO, timers and light tasks [W1].
+    #[cold]
+    pub(crate) fn call_spare(self: &Arc<Self>) {
+        match self.home.spare.call() {
+            Called::Nothing => {}
+            Called::Unpark => self.unpark_worker(self.spare_idx()),
+            Called::Start => {
+                // Without a thread to be had, nobody is worse off than without a spare.
+                if self.start(self.spare_idx()).is_err() {
+                    self.home.spare.stillborn();
+                }
+            }
+        }
+    }
+
+    /// Sends a parked regular worker to the driver, if nobody is there [W2].
+    pub(crate) fn man_the_driver(&self) {
+        if self.drive.poller().is_none() {
+            if let Some(worker) = self.home.idle.any_sleeper() {
+                self.unpark_worker(worker);
+            }
+        }
+    }
+
+    /// Makes whoever is in the driver look at the timers of stuck workers, too.
+    pub(crate) fn refresh_driver(&self) {
+        self.drive.notify();
+    }
+
+    /// Asks for a thread that plays worker `idx`.
+    pub(crate) fn start(self: &Arc<Self>, idx: usize) -> std::io::Result<()> {
+        *self.playing.lock() += 1;
+        let shared = self.clone();
+        let role = Box::new(move || {
+            run(&shared, idx);
+            shared.leave();
+        });
+        let started = self.roles.play(role);
+        if started.is_err() {
+            self.leave();
+        }
+        started
+    }
+
+    /// A thread stopped playing. The last one drops what is left.
+    fn leave(&self) {
+        let mut playing = self.playing.lock();
+        *playing -= 1;
+        if *playing == 0 {
+            drop(playing);
+            if self.is_shut_down() {
+                self.close();
+            }
+            self.all_left.notify_all();
+        }
+    }
+
+    /// Stops every worker after its current poll.
+    pub(crate) fn shut_down(&self) {
+        // ORDERING: Release pairs with the Acquire in `is_shut_down`.
+        self.shutdown.store(true, Release);
+        for worker in 0..self.remotes.len() {
+            self.unpark_worker(worker);
+        }
+        self.alarm.stop();
+        self.home.registry.close_and_abort_all();
+    }
+
+    pub(crate) fn is_shut_down(&self) -> bool {
+        // ORDERING: Acquire pairs with the Release in `shut_down`.
+        self.shutdown.load(Acquire)
+    }
+
+    /// Drops every task: those in queues, those that wait, and with [S7] those on their way.
+    fn close(&self) {
+        self.home.registry.close_and_abort_all();
+        for remote in &self.remotes {
+            let core = remote.core.lock().take();
+            if let Some(mut core) = core {
+                core.drain();
+            }
+        }
+        self.home.abandon();
+        self.home.vacate();
+    }
+
+    /// Waits until no thread plays a worker; `false` if the timeout came first.
+    pub(crate) fn wait_until_left(&self, deadline: Option<std::time::Instant>) -> bool {
+        let mut playing = self.playing.lock();
+        while *playing > 0 {
+            match deadline {
+                None => playing = self.all_left.wait(playing),
+                Some(deadline) => {
+                    let left = deadline.saturating_duration_since(crate::clock::real_now());
+                    if left.is_zero() {
+                        return false;
+                    }
+                    playing = self.all_left.wait_for(playing, left).0;
+                }
+            }
+        }
+        true
+    }
+
+    pub(crate) fn unpark_worker(&self, worker: usize) {
+        if self.remotes[worker].parker.unpark() == Unpark::NotifyDriver {
+            self.drive.notify();
+        }
+    }
+}
+
+impl Resident for Shared {
+    fn unpark(&self, worker: usize) {
+        self.unpark_worker(worker);
+    }
+
+    fn unpark_spare(&self) {
+        self.unpark_worker(self.spare_idx());
+    }
+
+    fn poller(&self) -> Option<usize> {
+        self.drive.poller()
+    }
+
+    fn unhandled_panic(&self, error: &JoinError) {
+        (self.panic_hook)(error);
+    }
+}
+
+impl Remote {
+    /// The poll that the worker is in: the task, and when it began.
+    pub(crate) fn poll(&self) -> Option<(Id, Ticks)> {
+        // Relaxed, both: see the fields.
+        let began = self.poll_began.load(Relaxed);
+        let task = self.polled_task.load(Relaxed);
+        match began {
+            0 => None,
+            _ => Some((Id::from_bits(task), Ticks(began))),
+        }
+    }
+
+    /// The worker has counted itself among those that compute.
+    pub(crate) fn counts_itself(&self) -> bool {
+        // Relaxed: see the fields.
+        self.polls_heavy.load(Relaxed)
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("n_workers", &self.remotes.len())
+            .finish_non_exhaustive()
+    }
+}

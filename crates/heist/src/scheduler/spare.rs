@@ -1,0 +1,105 @@
+//! Who computes, and whether the spare must work.
+//!
+//! A regular worker counts itself among those that compute while it polls a heavy task; the monitor
+//! counts those that are stuck in any other poll. When all of them compute the spare must look after
+//! IO, timers and light tasks.
+//!
+//! - **\[W1\]** Resting is announced before the last look at who computes, and whoever calls the
+//!   spare looks at the announcement after it has counted itself. So one of the two sees the other.
+//! - **\[W2\]** The spare gives the driver up before it looks for a sleeper to send there, and a
+//!   sleeper is on the list before it tries the driver: one of the two gets it.
+//!
+//! Tests: `scheduler/tests/loom.rs`, `tests/it/rescue.rs`.
+
+use crate::sync::atomic::Ordering::SeqCst;
+use crate::sync::{AtomicU8, AtomicUsize, fence};
+
+/// No thread has played the spare yet.
+const UNBORN: u8 = 0;
+const RESTS: u8 = 1;
+const WORKS: u8 = 2;
+
+/// What the caller of the spare must do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Called {
+    /// It works already.
+    Nothing,
+    /// It rests: unpark it.
+    Unpark,
+    /// Start a thread that plays it.
+    Start,
+}
+
+/// See the module. Every access is SeqCst: the protocol is about two variables.
+#[derive(Debug)]
+pub(crate) struct Spare {
+    computing: AtomicUsize,
+    state: AtomicU8,
+}
+
+impl Spare {
+    pub(crate) fn new() -> Self {
+        Self {
+            computing: AtomicUsize::new(0),
+            state: AtomicU8::new(UNBORN),
+        }
+    }
+
+    /// Begins a run: nobody computes, the spare is unborn.
+    pub(crate) fn reset(&self) {
+        // ORDERING: SeqCst like every access; the runtime is published later.
+        self.computing.store(0, SeqCst);
+        // ORDERING: as above.
+        self.state.store(UNBORN, SeqCst);
+    }
+
+    /// A regular worker begins to compute. Answers how many do now.
+    pub(crate) fn begin(&self) -> usize {
+        // ORDERING: SeqCst, and a fence: the count comes before a look at the announcement, [W1].
+        let before = self.computing.fetch_add(1, SeqCst);
+        fence(SeqCst);
+        before + 1
+    }
+
+    pub(crate) fn end(&self) {
+        // ORDERING: SeqCst, for the single order of the count.
+        self.computing.fetch_sub(1, SeqCst);
+    }
+
+    /// How many regular workers compute.
+    #[inline]
+    pub(crate) fn computing(&self) -> usize {
+        // ORDERING: SeqCst: the look comes after the announcement, [W1].
+        self.computing.load(SeqCst)
+    }
+
+    /// Someone must look after everything light.
+    pub(crate) fn call(&self) -> Called {
+        // ORDERING: SeqCst: the look at the announcement, after the count, [W1].
+        match self.state.swap(WORKS, SeqCst) {
+            WORKS => Called::Nothing,
+            RESTS => Called::Unpark,
+            _ => Called::Start,
+        }
+    }
+
+    /// There was no thread for it.
+    pub(crate) fn stillborn(&self) {
+        // ORDERING: SeqCst, for the single order of the state.
+        self.state.store(UNBORN, SeqCst);
+    }
+
+    /// The spare is about to rest; after this it must look at who computes.
+    pub(crate) fn announce_rest(&self) {
+        // ORDERING: SeqCst: the announcement comes before the look at the count, [W1].
+        self.state.store(RESTS, SeqCst);
+        fence(SeqCst);
+    }
+
+    /// The spare works again.
+    pub(crate) fn announce_work(&self) {
+        // ORDERING: SeqCst, for the single order of the state.
+        self.state.store(WORKS, SeqCst);
+    }
+}
