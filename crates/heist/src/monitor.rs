@@ -117,9 +117,9 @@ pub(crate) fn run(shared: &Weak<Shared>, hook: Option<&StallHook>) {
             (idle_looks, period) = (0, MIN_PERIOD);
             continue;
         }
-        period = match watch.counted {
-            0 => (period * 2).min(MAX_PERIOD),
-            _ => MIN_PERIOD,
+        period = match shared.home.any_computes() {
+            true => MIN_PERIOD,
+            false => (period * 2).min(MAX_PERIOD),
         };
         shared.alarm.sleep(period);
     }
@@ -179,7 +179,7 @@ impl Watch {
             self.counted -= 1;
             shared.home.end_heavy();
         }
-        if stuck == 0 {
+        if !shared.home.any_computes() {
             return;
         }
         if shared.home.all_compute() {

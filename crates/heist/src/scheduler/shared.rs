@@ -119,6 +119,10 @@ impl Shared {
     #[cold]
     pub(crate) fn call_spare(self: &Arc<Self>) {
         match self.home.spare.call() {
+            // It may sleep outside the driver, because someone else had a turn there when it came.
+            Called::Nothing if self.drive.poller().is_none() => {
+                self.unpark_worker(self.spare_idx());
+            }
             Called::Nothing => {}
             Called::Unpark => self.unpark_worker(self.spare_idx()),
             Called::Start => {
