@@ -361,13 +361,15 @@ impl Condition {
             return Err(runtime_error("cannot wait on un-acquired lock"));
         }
         let waiter = Cell::future();
-        self.lock.release()?;
+        // In line before the lock is free: on many threads a notification may come at once.
         self.waiters.lock().push_back(waiter.clone());
         let mut queued = ConditionQueued {
             condition: self,
             waiter: Some(waiter.clone()),
-            hand_on: true,
+            hand_on: false,
         };
+        self.lock.release()?;
+        queued.hand_on = true;
         let mut result = WaitNode::new(waiter).await;
         queued.leave();
         loop {

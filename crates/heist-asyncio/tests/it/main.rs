@@ -13,4 +13,11 @@ mod value;
 #[path = "../../examples/scenario/world.rs"]
 mod world;
 
+mod foreign;
+mod locks;
+mod queues;
 mod scenarios;
+mod stress;
+mod support;
+mod timeouts;
+mod waitfor;

@@ -1,0 +1,1 @@
+//! Ported from CPython`s `test_locks.py`.
