@@ -19,5 +19,8 @@ mod queues;
 mod scenarios;
 mod stress;
 mod support;
+mod taskgroups;
+mod tasks;
+mod tasks_many;
 mod timeouts;
 mod waitfor;
