@@ -8,6 +8,7 @@
 mod barrier;
 mod base_events;
 mod cell;
+mod contextlib;
 pub mod contextvars;
 mod events;
 mod exceptions;
@@ -16,6 +17,8 @@ mod locks;
 mod parallel;
 mod queues;
 mod runners;
+pub mod signals;
+mod staggered;
 mod taskgroups;
 mod tasks;
 mod threads;
@@ -23,6 +26,7 @@ mod timeouts;
 mod wait;
 
 pub use barrier::Barrier;
+pub use contextlib::AsyncExitStack;
 pub use contextvars::{Context, ContextVar, Token, copy_context};
 pub use events::{
     ErrorContext, EventLoop, ExceptionHandler, Handle, LoopTime, TimerHandle, get_running_loop,
@@ -39,6 +43,7 @@ pub use locks::{
 };
 pub use queues::{LifoQueue, PriorityQueue, Queue, QueueStore};
 pub use runners::{Runner, run};
+pub use staggered::{Race, staggered_race};
 pub use taskgroups::{ChildBuilder, TaskGroup};
 pub use tasks::{
     AsCompleted, Awaitable, Builder, Child, Gathering, IntoTask, Item, ReturnWhen, Shielded, Task,
