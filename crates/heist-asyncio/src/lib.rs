@@ -56,3 +56,8 @@ pub use threads::{
 };
 pub use timeouts::{Timeout, timeout, timeout_at};
 pub use wait::Waiting;
+
+/// The book's chapter, whose snippets are tested here.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/asyncio.md")]
+struct Book;

@@ -151,11 +151,9 @@ fn a_queue_loses_and_doubles_nothing() {
         let (drained, fed) = (AtomicUsize::new(0), AtomicUsize::new(0));
         while tasks.iter().any(|task| !task.done()) {
             match queue.n_waiting() {
-                (_, putters) if putters > 0 || queue.full() => {
-                    if queue.get_nowait().is_ok() {
-                        queue.task_done()?;
-                        drained.fetch_add(1, Ordering::SeqCst);
-                    }
+                (_, putters) if (putters > 0 || queue.full()) && queue.get_nowait().is_ok() => {
+                    queue.task_done()?;
+                    drained.fetch_add(1, Ordering::SeqCst);
                 }
                 (getters, _) if getters > 0 && queue.put_nowait(0).is_ok() => {
                     fed.fetch_add(1, Ordering::SeqCst);

@@ -487,7 +487,7 @@ fn a_gather_whose_child_swallows_the_cancel_is_cancelled_all_the_same() {
         let outer = asyncio::create_task(async move { gather_return_exceptions([&inner]).await });
         passes(2).await;
         outer.cancel();
-        assert!((&outer.shared().take().await.unwrap_err()).is_cancelled());
+        assert!(outer.await.unwrap_err().is_cancelled());
         assert_eq!(child.await?, 1);
         Ok(())
     });
