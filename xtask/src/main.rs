@@ -1,3 +1,101 @@
-//! To be written.
+//! The project's own commands: `cargo xtask <command>`.
+//!
+//! This file only dispatches; each command is a function of the module that bears its name.
+//! CI runs nothing but these commands, so that whatever fails there fails here too.
 
-fn main() {}
+mod ci;
+mod loom;
+mod tidy;
+
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use xshell::{Shell, cmd};
+
+const USAGE: &str = "\
+Usage: cargo xtask <command>
+
+  check           before a push: fmt, clippy, tidy, doc, tests
+  tidy            the house rules that a machine can watch (also a test)
+  loom [filter]   the loom models, two preemptions deep (LOOM_MAX_PREEMPTIONS overrides)
+  msrv            that the packages build with the oldest compiler they declare
+  platforms       that the workspace type-checks for macOS and Windows (adds rustup targets)
+  bench [args]    every workload beside its peers; args go to the runner (NAME, --quick)
+  ci [job]        what CI runs: all jobs, or the one that is named";
+
+fn main() -> ExitCode {
+    match dispatch() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch() -> Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let sh = Shell::new()?;
+    sh.change_dir(root());
+    match args.as_slice() {
+        ["check"] => ci::run(&sh, &ci::CHECK),
+        ["tidy"] => tidy::run(&root()),
+        ["loom"] => loom::run(&sh, None),
+        ["loom", filter] => loom::run(&sh, Some(filter)),
+        ["msrv"] => msrv(&sh),
+        ["platforms"] => platforms(&sh),
+        ["bench", rest @ ..] => bench(&sh, rest),
+        ["ci"] => ci::run(&sh, &ci::ALL),
+        ["ci", job] => ci::run(&sh, &[ci::named(job)?]),
+        ["help" | "--help" | "-h"] => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        _ => bail!("no such command\n\n{USAGE}"),
+    }
+}
+
+fn bench(sh: &Shell, args: &[&str]) -> Result<()> {
+    cmd!(sh, "cargo bench --package heist-benches -- {args...}").run()?;
+    Ok(())
+}
+
+/// Builds what users build, without the tests' and benches' dependencies, which may be newer.
+fn msrv(sh: &Shell) -> Result<()> {
+    let version = sh
+        .read_file("Cargo.toml")?
+        .lines()
+        .find_map(|line| {
+            Some(
+                line.strip_prefix("rust-version = \"")?
+                    .trim_end_matches('"')
+                    .to_owned(),
+            )
+        })
+        .context("the workspace declares no rust-version")?;
+    let packages =
+        ["heist", "heist-macros", "heist-compat", "heist-asyncio"].map(|name| format!("-p{name}"));
+    let _env = sh.push_env("RUSTUP_TOOLCHAIN", format!("{version}.0"));
+    cmd!(sh, "cargo check --target-dir target/msrv {packages...}").run()?;
+    Ok(())
+}
+
+/// Checks types, lints nothing and runs nothing: what a machine without these systems can still say about them.
+fn platforms(sh: &Shell) -> Result<()> {
+    for target in ["aarch64-apple-darwin", "x86_64-pc-windows-gnu"] {
+        cmd!(sh, "rustup target add {target}").run()?;
+        cmd!(
+            sh,
+            "cargo check --workspace --all-targets --target {target} --target-dir target/platforms"
+        )
+        .run()?;
+    }
+    Ok(())
+}
+
+/// The workspace's folder: the parent of this package's.
+fn root() -> PathBuf {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().unwrap_or(package).to_path_buf()
+}

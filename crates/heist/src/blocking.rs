@@ -48,7 +48,7 @@ struct State {
     roles: VecDeque<Role>,
     calls: VecDeque<Runnable>,
     threads: usize,
-    /// Threads that play a worker now, or are claimed to.
+    /// Roles that are played or queued, each of which takes a thread for itself.
     playing: usize,
     /// Calls that run now.
     running: usize,
@@ -56,6 +56,21 @@ struct State {
     claimed: usize,
     started: usize,
     shut_down: bool,
+}
+
+impl State {
+    /// Threads that run calls, or will come to them.
+    fn for_calls(&self) -> usize {
+        self.threads.saturating_sub(self.playing)
+    }
+
+    /// The next call, unless as many run as may. Those that run will come to it then.
+    fn next_call(&mut self, cap: usize) -> Option<Runnable> {
+        match self.running < cap {
+            true => self.calls.pop_front(),
+            false => None,
+        }
+    }
 }
 
 struct Shared {
@@ -107,9 +122,9 @@ impl Pool {
             return Ok(());
         }
         state.calls.push_back(call);
-        let full = state.threads - state.playing >= self.shared.config.cap;
+        let full = state.for_calls() >= self.shared.config.cap;
         let result = self.engage(&mut state, full);
-        if result.is_err() && state.threads - state.playing > 0 {
+        if result.is_err() && state.for_calls() > 0 {
             // Those that there are will come to it.
             return Ok(());
         }
@@ -130,9 +145,13 @@ impl Pool {
     pub(crate) fn play(&self, role: Role) -> std::io::Result<()> {
         let mut state = self.shared.state.lock();
         state.roles.push_back(role);
+        // From now on, so that the thread that is engaged for it is not taken for one that will
+        // come to the calls.
+        state.playing += 1;
         let result = self.engage(&mut state, false);
         if result.is_err() {
             state.roles.pop_back();
+            state.playing -= 1;
         }
         result
     }
@@ -173,7 +192,6 @@ impl Pool {
         let mut state = shared.state.lock();
         loop {
             if let Some(role) = state.roles.pop_front() {
-                state.playing += 1;
                 drop(state);
                 // PANIC: a worker catches its tasks' panics; should one of ours escape, the
                 // thread goes on and the hook has reported it.
@@ -182,7 +200,7 @@ impl Pool {
                 state.playing -= 1;
                 continue;
             }
-            if let Some(call) = state.calls.pop_front() {
+            if let Some(call) = state.next_call(shared.config.cap) {
                 state.running += 1;
                 drop(state);
                 let id = CurrentTask::enter(call.id());
@@ -257,7 +275,7 @@ impl Pool {
     pub(crate) fn load(&self) -> Load {
         let state = self.shared.state.lock();
         Load {
-            threads: state.threads - state.playing,
+            threads: state.for_calls(),
             queued: state.calls.len(),
             in_flight: state.calls.len() + state.running,
         }

@@ -23,6 +23,7 @@ thread_local! {
     /// Looks left; `UNLIMITED` outside a poll.
     static LEFT: Cell<u32> = const { Cell::new(UNLIMITED) };
     static DEADLINE: Cell<u64> = const { Cell::new(u64::MAX) };
+    static ENDED: Cell<u64> = const { Cell::new(0) };
 }
 
 const UNLIMITED: u32 = u32::MAX;
@@ -32,6 +33,23 @@ const UNLIMITED: u32 = u32::MAX;
 pub(crate) fn begin_poll(now: Ticks, limit: u64) {
     LEFT.set(LOOKS);
     DEADLINE.set(now.0.saturating_add(limit));
+}
+
+/// A poll of the scheduler has returned: was it longer than the limit?
+#[inline]
+pub(crate) fn poll_was_long() -> bool {
+    let now = Scale::get().ticks();
+    ENDED.set(now.0);
+    now.0 >= DEADLINE.get()
+}
+
+/// The moment of the last `poll_was_long`, once.
+#[inline]
+pub(crate) fn take_end() -> Option<Ticks> {
+    match ENDED.replace(0) {
+        0 => None,
+        ticks => Some(Ticks(ticks)),
+    }
 }
 
 /// The poll is over.

@@ -4,6 +4,7 @@ use crate::blocking;
 use crate::clock::Clock;
 use crate::driver::Driver;
 use crate::error::BuildError;
+use crate::monitor::{Stall, StallHook};
 use crate::runtime::{Assembly, Flavor, LocalRuntime, Runtime};
 use crate::task::JoinError;
 use std::fmt;
@@ -39,6 +40,7 @@ pub struct Builder {
     drop_timeout: Duration,
     virtual_clock: bool,
     on_unhandled_panic: Option<PanicHook>,
+    stall_hook: Option<StallHook>,
     on_thread_start: Option<ThreadHook>,
     on_thread_stop: Option<ThreadHook>,
 }
@@ -59,6 +61,7 @@ impl Builder {
             drop_timeout: Duration::from_secs(10),
             virtual_clock: false,
             on_unhandled_panic: None,
+            stall_hook: None,
             on_thread_start: None,
             on_thread_stop: None,
         }
@@ -139,6 +142,21 @@ impl Builder {
         hook: impl Fn(&JoinError) + Send + Sync + 'static,
     ) -> &mut Self {
         self.on_unhandled_panic = Some(Arc::new(hook));
+        self
+    }
+
+    /// Called while a poll of a task, on a multi-thread runtime, has lasted longer than
+    /// `threshold`: once a poll, on the monitor's thread, while the poll is still going on. By
+    /// default nothing is called.
+    pub fn on_stall(
+        &mut self,
+        threshold: Duration,
+        hook: impl Fn(&Stall) + Send + Sync + 'static,
+    ) -> &mut Self {
+        self.stall_hook = Some(StallHook {
+            threshold,
+            report: Arc::new(hook),
+        });
         self
     }
 
@@ -237,12 +255,14 @@ impl Builder {
             },
             n_workers,
             owner,
-            driver: Driver::new(clock, n_workers)?,
+            // One wheel more, for the spare.
+            driver: Driver::new(clock, n_workers + 1)?,
             event_interval: self.event_interval,
             drop_timeout: self.drop_timeout,
             panic_hook: self.on_unhandled_panic.clone().unwrap_or_else(default_hook),
             on_thread_start: self.on_thread_start.clone(),
             on_thread_stop: self.on_thread_stop.clone(),
+            stall_hook: self.stall_hook.clone(),
             pool: blocking::Config {
                 cap: self.max_blocking_threads,
                 keep_alive: self.thread_keep_alive,

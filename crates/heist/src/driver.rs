@@ -224,6 +224,25 @@ impl Driver {
         ))
     }
 
+    /// How long someone may sleep who looks after every wheel.
+    pub(crate) fn sleep_time_of_all(&self) -> Option<Duration> {
+        let deadlines = self
+            .timers
+            .iter()
+            .filter_map(|timers| timers.next_deadline());
+        let deadline = deadlines.min()?;
+        Some(Duration::from_nanos(
+            deadline.saturating_sub(self.clock.nanos()),
+        ))
+    }
+
+    /// Fires the due timers of every wheel.
+    pub(crate) fn fire_all(&self) {
+        for wheel in 0..self.timers.len() {
+            self.fire(wheel);
+        }
+    }
+
     /// The exact deadline of a wheel.
     pub(crate) fn next_deadline(&self, wheel: usize) -> Option<Nanos> {
         self.timers[wheel].next_deadline()

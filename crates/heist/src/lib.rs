@@ -33,14 +33,19 @@ mod driver;
 mod error;
 pub mod io;
 mod metrics;
+mod monitor;
 #[cfg(feature = "net")]
 pub mod net;
 pub mod runtime;
 mod scheduler;
+#[cfg(all(unix, feature = "signal"))]
+pub mod signal;
 mod sync;
 pub mod task;
 pub mod time;
 
+pub use runtime::spawning::compute;
 pub use task::spawn;
 
-// macros
+#[cfg(feature = "macros")]
+pub use heist_macros::{main, test};

@@ -24,6 +24,7 @@ pub use crate::builder::Builder;
 pub use crate::context::EnterGuard;
 pub use crate::error::{BuildError, Deadlock, TryCurrentError};
 pub use crate::metrics::{Histogram, RuntimeMetrics, WorkerMetrics};
+pub use crate::monitor::Stall;
 pub use listing::{TaskInfo, TaskState};
 pub use shutdown::{ShutdownReport, Stuck};
 
@@ -31,6 +32,7 @@ use crate::blocking::{self, Call, Pool};
 use crate::clock::tsc::{Scale, Ticks};
 use crate::context;
 use crate::driver::{Driver, Timers};
+use crate::monitor;
 use crate::scheduler::local::{self, LocalShared};
 use crate::scheduler::worker::{self, PanicHook, Roles};
 use crate::scheduler::{Home, Policy, current};
@@ -60,6 +62,7 @@ pub(crate) struct Assembly {
     pub(crate) on_thread_start: Option<Arc<dyn Fn() + Send + Sync>>,
     pub(crate) on_thread_stop: Option<Arc<dyn Fn() + Send + Sync>>,
     pub(crate) pool: blocking::Config,
+    pub(crate) stall_hook: Option<monitor::StallHook>,
 }
 
 enum Scheduler {
@@ -172,6 +175,10 @@ impl Runtime {
                 // On failure the drop of `runtime` ends the workers that have started.
                 shared.start(worker)?;
             }
+            let watched = Arc::downgrade(shared);
+            let hook = assembly.stall_hook;
+            let role = Box::new(move || monitor::run(&watched, hook.as_ref()));
+            runtime.handle.parts.pool.play(role)?;
         }
         Ok(runtime)
     }
@@ -265,7 +272,8 @@ impl Runtime {
     /// Shuts down without waiting: what is under way ends by itself.
     pub fn shutdown_background(mut self) {
         self.ended = true;
-        self.handle.shut_down(Duration::ZERO);
+        // What did not end is meant to go on by itself.
+        let _ = self.handle.shut_down(Duration::ZERO);
     }
 }
 
@@ -449,7 +457,7 @@ impl Handle {
         let scale = Scale::get();
         let workers = match &parts.scheduler {
             Scheduler::MultiThread(shared) => shared
-                .remotes
+                .regular()
                 .iter()
                 .map(|remote| remote.counters.snapshot(parts.started))
                 .collect(),

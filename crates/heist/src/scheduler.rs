@@ -58,8 +58,14 @@ pub(crate) trait Drive: Send + Sync + 'static {
     /// that this wakes are scheduled on the calling thread.
     fn turn(&self, worker: usize);
 
+    /// Blocks until `parker` is unparked, or only until a timer of `worker` is due: the driver is
+    /// somebody else's.
+    fn park_aside(&self, worker: usize, parker: &park::Parker);
+
     /// Blocks until `parker` is unparked, an event came, or a timer of `worker` is due.
-    fn park(&self, worker: usize, parker: &park::Parker) -> Parked;
+    ///
+    /// `watch`: some worker is in a long poll, so look after its timers too.
+    fn park(&self, worker: usize, watch: bool, parker: &park::Parker) -> Parked;
 
     /// Interrupts the thread that blocks in the driver.
     fn notify(&self);

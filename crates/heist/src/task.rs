@@ -51,6 +51,7 @@ mod raw;
 mod registry;
 mod state;
 mod waker;
+mod weight;
 
 #[cfg(test)]
 mod tests;
@@ -62,6 +63,7 @@ pub(crate) use id::CurrentTask;
 pub(crate) use raw::{NewTask, Runnable};
 pub(crate) use registry::{Details, Kind, Listed, Registry};
 pub(crate) use state::Phase;
+pub(crate) use weight::Weight;
 
 pub use crate::runtime::spawning::{Builder, block_in_place, spawn, spawn_blocking, spawn_local};
 pub use crate::scheduler::yield_now::{YieldNow, yield_now};
@@ -75,6 +77,10 @@ pub(crate) trait Schedule: Send + Sync + 'static {
     fn reschedule(&self, runnable: Runnable) {
         self.schedule(runnable);
     }
+
+    /// A poll returned `Pending`; its runner still holds the task.
+    #[inline]
+    fn polled(&self, _weight: &Weight) {}
 
     /// Takes a task that is about to complete out of the registry. The answer says whether it was
     /// there, so that its reference can be dropped.

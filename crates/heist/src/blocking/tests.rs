@@ -1,1 +1,4 @@
-//! The sleep protocol of the pool.
+//! The pool's sleep protocol: where peers have hung.
+
+#[cfg(heist_loom)]
+mod loom;

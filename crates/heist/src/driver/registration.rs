@@ -140,8 +140,8 @@ impl<T: AsSource> IoSource<T> {
             let seen = ready!(self.poll_ready(side, cx))?;
             match op(self) {
                 Ok(n) => {
-                    if 0 < n && n < len && sys::TELLS_READ_CLOSED {
-                        self.source.clear(seen);
+                    if 0 < n && n < len {
+                        self.clear_after_short(seen);
                     }
                     return Poll::Ready(Ok(n));
                 }
@@ -189,6 +189,14 @@ impl<T: AsSource> IoSource<T> {
     /// The source turned out not to be ready for what was seen.
     pub(crate) fn clear(&self, seen: Seen) {
         self.source.clear(seen);
+    }
+
+    /// A transfer moved less than it could have: there is no more now \[I4\].
+    #[inline]
+    pub(crate) fn clear_after_short(&self, seen: Seen) {
+        if sys::TELLS_READ_CLOSED {
+            self.source.clear(seen);
+        }
     }
 
     /// Waits for any of `interest`, with any number of callers at once.

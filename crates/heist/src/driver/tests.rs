@@ -1,1 +1,10 @@
-//! Tests, by level.
+//! Tests of the driver's parts, by level. The driver as a whole: `tests/it/`.
+
+#[cfg(heist_loom)]
+mod loom;
+#[cfg(not(heist_loom))]
+mod source;
+#[cfg(not(heist_loom))]
+mod timers;
+#[cfg(not(heist_loom))]
+mod wheel;

@@ -249,7 +249,7 @@ impl Wheel {
         level.slots[slot].earliest = Nanos::MAX;
         let mut key = std::mem::replace(&mut level.slots[slot].head, NIL);
         let now = self.now;
-        let last = fired.len() + room;
+        let last = fired.len().saturating_add(room);
         let mut more = false;
         while key != NIL {
             let entry = &mut self.entries[key as usize];

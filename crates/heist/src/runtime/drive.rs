@@ -85,12 +85,22 @@ impl Drive for RuntimeDrive {
         self.driver.fire(worker);
     }
 
-    fn park(&self, worker: usize, parker: &Parker) -> Parked {
+    fn park_aside(&self, worker: usize, parker: &Parker) {
+        parker.park(self.driver.sleep_time(worker));
+        self.driver.fire(worker);
+    }
+
+    fn park(&self, worker: usize, watch: bool, parker: &Parker) -> Parked {
         if self.driver.clock().is_virtual() {
             return self.park_virtual(worker, parker);
         }
-        self.block(worker, parker, self.driver.sleep_time(worker));
-        self.driver.fire(worker);
+        if watch {
+            self.block(worker, parker, self.driver.sleep_time_of_all());
+            self.driver.fire_all();
+        } else {
+            self.block(worker, parker, self.driver.sleep_time(worker));
+            self.driver.fire(worker);
+        }
         Parked::Woke
     }
 

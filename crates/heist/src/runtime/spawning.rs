@@ -1,6 +1,7 @@
 //! Spawning on the current runtime.
 
 use super::Handle;
+use crate::blocking::Call;
 use crate::clock::tsc::Scale;
 use crate::scheduler::{Home, worker};
 use crate::task::{Details, JoinHandle, Kind, NewTask};
@@ -52,6 +53,46 @@ impl Spawner {
         let task = NewTask::new(future, self.home);
         self.home
             .spawn(self.epoch, task, options.details(Kind::Async))
+    }
+
+    pub(crate) fn compute<F, R>(self, f: F, options: Options) -> JoinHandle<R>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        let task = NewTask::new(Call::new(f), self.home);
+        task.runnable.weight().fix_heavy();
+        self.home
+            .spawn(self.epoch, task, options.details(Kind::Async))
+    }
+}
+
+/// Runs a computation on the workers, behind everything that waits for IO.
+///
+/// While light tasks are ready they go first; computations fill the rest, and get at least an
+/// eighth of each worker's time. When every worker computes, a spare one keeps IO, timers and
+/// light tasks going. A computation is not interrupted: aborting the handle drops one that has not
+/// begun. On a current-thread runtime it takes its turn among the tasks.
+///
+/// # Panics
+///
+/// Outside a runtime.
+///
+/// ```
+/// # heist::runtime::Runtime::new().unwrap().block_on(async {
+/// let sum = heist::compute(|| (1..=1_000_000_u64).sum::<u64>());
+/// assert_eq!(sum.await.unwrap(), 500_000_500_000);
+/// # });
+/// ```
+#[track_caller]
+pub fn compute<F, R>(f: F) -> JoinHandle<R>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
+    match crate::context::with(Handle::spawner) {
+        Ok(spawner) => spawner.compute(f, Options::here()),
+        Err(error) => panic!("{error}"),
     }
 }
 
@@ -200,6 +241,20 @@ impl Builder {
         F::Output: Send + 'static,
     {
         Handle::current().spawn_with(future, self.options())
+    }
+
+    /// As [`heist::compute`](crate::compute).
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
+    #[track_caller]
+    pub fn compute<F, R>(&self, f: F) -> JoinHandle<R>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        Handle::current().spawner().compute(f, self.options())
     }
 
     /// As [`task::spawn_local`](spawn_local).

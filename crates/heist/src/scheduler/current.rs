@@ -59,6 +59,17 @@ pub(crate) fn push(home: &'static Home, runnable: Runnable) -> Result<(), Runnab
     push_with(home, runnable, false)
 }
 
+/// Queues on this thread if it drives the current-thread scheduler of `home`.
+pub(crate) fn push_local(home: &'static Home, runnable: Runnable) -> Result<(), Runnable> {
+    let mut slot = Some(runnable);
+    with_local(|core| {
+        if core.works_for(home) {
+            core.push(slot.take().expect("just filled"));
+        }
+    });
+    slot.map_or(Ok(()), Err)
+}
+
 /// The same, behind everything that is queued.
 #[inline]
 pub(crate) fn push_back(home: &'static Home, runnable: Runnable) -> Result<(), Runnable> {
@@ -75,7 +86,8 @@ fn push_with(home: &'static Home, runnable: Runnable, back: bool) -> Result<(), 
             return false;
         };
         match &mut *current {
-            Current::Worker(core) if core.works_for(home) => {
+            // What a heavy task wakes must not wait for its end.
+            Current::Worker(core) if core.works_for(home) && !core.computes() => {
                 let runnable = slot.take().expect("just filled");
                 match back {
                     true => core.push_back(runnable),

@@ -14,17 +14,23 @@
 
 use super::current;
 use super::idle::Idle;
+use crate::budget;
 use crate::clock::tsc::Scale;
 use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
 use crate::sync::deque::{Injector, Steal};
 use crate::sync::{AtomicBool, AtomicUsize, RwLock, fence};
-use crate::task::{Details, Id, JoinError, JoinHandle, NewTask, Registry, Runnable, Schedule};
+use crate::task::{
+    Details, Id, JoinError, JoinHandle, NewTask, Registry, Runnable, Schedule, Weight,
+};
 use std::fmt;
 
 /// What a home needs of the runtime that lives in it.
 pub(crate) trait Resident: Send + Sync + 'static {
     /// Interrupts this parked worker.
     fn unpark(&self, worker: usize);
+
+    /// Every regular worker computes: interrupts the spare.
+    fn unpark_spare(&self);
 
     /// The worker to be woken last, because it blocks in the driver.
     fn poller(&self) -> Option<usize>;
@@ -36,6 +42,10 @@ pub(crate) trait Resident: Send + Sync + 'static {
 /// See the module.
 pub(crate) struct Home {
     injector: Injector<Runnable>,
+    /// Tasks that compute for long: run when nothing light is ready.
+    heavy: Injector<Runnable>,
+    /// Regular workers that are in a poll of a heavy task, or stuck in any poll.
+    heavy_running: AtomicUsize,
     pub(crate) registry: Registry,
     pub(crate) idle: Idle,
     /// No worker will look at the injector any more \[S7\].
@@ -55,6 +65,8 @@ impl Home {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         Box::leak(Box::new(Self {
             injector: Injector::new(),
+            heavy: Injector::new(),
+            heavy_running: AtomicUsize::new(0),
             registry: Registry::new(threads.next_power_of_two().min(256)),
             idle: Idle::new(),
             abandoned: AtomicBool::new(false),
@@ -81,6 +93,7 @@ impl Home {
         home.abandoned.store(false, Relaxed);
         home.local.store(local, Relaxed);
         home.remote_schedules.store(0, Relaxed);
+        home.heavy_running.store(0, Relaxed);
         (home, epoch)
     }
 
@@ -137,9 +150,25 @@ impl Home {
 
     #[inline]
     fn schedule_new(&'static self, runnable: Runnable) {
+        if runnable.weight().is_heavy() {
+            return self.schedule_heavy(runnable);
+        }
         if let Err(runnable) = current::push(self, runnable) {
             self.schedule_remote(runnable);
         }
+    }
+
+    /// Behind everything that is light.
+    #[cold]
+    fn schedule_heavy(&'static self, runnable: Runnable) {
+        // A current-thread scheduler has one order for all.
+        let runnable = match current::push_local(self, runnable) {
+            Ok(()) => return,
+            Err(runnable) => runnable,
+        };
+        runnable.stamp_wake(coarse(Scale::get().ticks().0));
+        self.heavy.push(runnable);
+        self.after_remote_push();
     }
 
     /// From a thread that is none of the scheduler's.
@@ -149,6 +178,10 @@ impl Home {
         // Relaxed: a statistic.
         self.remote_schedules.fetch_add(1, Relaxed);
         self.injector.push(runnable);
+        self.after_remote_push();
+    }
+
+    fn after_remote_push(&self) {
         self.wake_after_remote_push();
         // ORDERING: SeqCst after the SeqCst fence of the wake: either we see the home abandoned, or
         // whoever abandons it sees our push, [S7].
@@ -163,8 +196,43 @@ impl Home {
             let resident = self.resident.read();
             resident.as_ref().and_then(|resident| resident.poller())
         });
-        if let Some(worker) = worker {
-            self.unpark(worker);
+        match worker {
+            Some(worker) => self.unpark(worker),
+            None if self.all_compute() => self.unpark_spare(),
+            None => {}
+        }
+    }
+
+    /// Every regular worker is in a long poll: only the spare could run something light.
+    #[inline]
+    pub(crate) fn all_compute(&self) -> bool {
+        // ORDERING: SeqCst: after a push, pairs with the SeqCst count before a heavy poll, after
+        // which the spare is called anyway.
+        self.heavy_running.load(SeqCst) >= self.idle.workers()
+    }
+
+    /// A regular worker begins a heavy poll. `true`: it was the last one that did not compute.
+    pub(crate) fn begin_heavy(&self) -> bool {
+        // ORDERING: SeqCst, see `all_compute`.
+        self.heavy_running.fetch_add(1, SeqCst) + 1 >= self.idle.workers()
+    }
+
+    pub(crate) fn end_heavy(&self) {
+        // ORDERING: SeqCst, see `all_compute`.
+        self.heavy_running.fetch_sub(1, SeqCst);
+    }
+
+    /// Some regular worker computes.
+    pub(crate) fn any_computes(&self) -> bool {
+        // ORDERING: SeqCst, see `all_compute`.
+        self.heavy_running.load(SeqCst) > 0
+    }
+
+    #[cold]
+    fn unpark_spare(&self) {
+        let resident = self.resident.read().clone();
+        if let Some(resident) = resident {
+            resident.unpark_spare();
         }
     }
 
@@ -188,6 +256,10 @@ impl Home {
         }
     }
 
+    pub(crate) fn heavy(&self) -> &Injector<Runnable> {
+        &self.heavy
+    }
+
     pub(crate) fn injector(&self) -> &Injector<Runnable> {
         &self.injector
     }
@@ -207,11 +279,13 @@ impl Home {
 
     /// Drops every queued task's future.
     pub(crate) fn drain(&self) {
-        loop {
-            match self.injector.steal() {
-                Steal::Success(runnable) => drop(runnable),
-                Steal::Retry => {}
-                Steal::Empty => return,
+        for queue in [&self.injector, &self.heavy] {
+            loop {
+                match queue.steal() {
+                    Steal::Success(runnable) => drop(runnable),
+                    Steal::Retry => {}
+                    Steal::Empty => break,
+                }
             }
         }
     }
@@ -234,7 +308,15 @@ impl Schedule for &'static Home {
     }
 
     #[inline]
+    fn polled(&self, weight: &Weight) {
+        weight.record(budget::poll_was_long());
+    }
+
+    #[inline]
     fn reschedule(&self, runnable: Runnable) {
+        if runnable.weight().is_heavy() {
+            return self.schedule_heavy(runnable);
+        }
         if let Err(runnable) = current::push_back(self, runnable) {
             self.schedule_remote(runnable);
         }

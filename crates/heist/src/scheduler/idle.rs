@@ -30,11 +30,11 @@ impl Counts {
     }
 
     pub(super) fn awake(self) -> usize {
-        self.0 / AWAKE & FIELD
+        (self.0 / AWAKE) & FIELD
     }
 
     pub(super) fn workers(self) -> usize {
-        self.0 / WORKERS & FIELD
+        (self.0 / WORKERS) & FIELD
     }
 
     /// Someone sleeps, and nobody is on the way already \[S5\].
@@ -126,6 +126,24 @@ impl Idle {
         self.word.fetch_add(AWAKE + SEARCHING, SeqCst);
         debug_assert_eq!(counts.woken().awake(), counts.awake() + 1);
         Some(worker)
+    }
+
+    /// Any parked worker, which stays on the list: to be sent to the driver.
+    pub(crate) fn any_sleeper(&self) -> Option<usize> {
+        self.sleepers.lock().last().copied()
+    }
+
+    /// Nobody is awake.
+    pub(crate) fn all_parked(&self) -> bool {
+        // ORDERING: SeqCst: the monitor's last look before its deep sleep.
+        Counts(self.word.load(SeqCst)).awake() == 0
+    }
+
+    /// How many regular workers there are.
+    #[inline]
+    pub(crate) fn workers(&self) -> usize {
+        // Relaxed: set when the runtime moves in.
+        Counts(self.word.load(Relaxed)).workers()
     }
 
     /// `worker` is about to block. `true`: it was the last one to search, and must look at every

@@ -72,7 +72,7 @@ impl LocalCore {
     #[inline]
     pub(super) fn push(&mut self, runnable: Runnable) {
         self.n_wakes = self.n_wakes.wrapping_add(1);
-        if self.n_wakes.is_multiple_of(16) {
+        if self.n_wakes % 16 == 0 {
             runnable.stamp_wake(coarse(self.shared.scale.ticks().0));
         }
         self.ready.push_back(runnable);
@@ -81,18 +81,23 @@ impl LocalCore {
     /// What came from outside joins the end. Answers how many are ready now.
     fn take_remote(&mut self) -> usize {
         use crate::sync::deque::Steal;
-        loop {
-            match self.shared.home.injector().steal() {
-                Steal::Success(runnable) => self.ready.push_back(runnable),
-                Steal::Retry => std::hint::spin_loop(),
-                Steal::Empty => return self.ready.len(),
+        // Heavy ones that were woken by other threads too: here they have no queue of their own.
+        for queue in [self.shared.home.injector(), self.shared.home.heavy()] {
+            loop {
+                match queue.steal() {
+                    Steal::Success(runnable) => self.ready.push_back(runnable),
+                    Steal::Retry => std::hint::spin_loop(),
+                    Steal::Empty => break,
+                }
             }
         }
+        self.ready.len()
     }
 
     fn count_poll(&mut self, stamp: Option<u32>) {
         let start = self.now;
-        self.now = self.shared.scale.ticks();
+        let end = budget::take_end();
+        self.now = end.unwrap_or_else(|| self.shared.scale.ticks());
         let counters = &self.shared.counters;
         counters.polls.add(1);
         counters.queue_depth.set(self.ready.len() as u64);
@@ -181,7 +186,9 @@ impl LocalShared {
         if current::with_local(|core| core.works_for(self.home)) == Some(true) {
             return self.drive(future);
         }
-        let core = match self.core.lock().take() {
+        // Apart, so that the lock is not held while we wait.
+        let free = self.core.lock().take();
+        let core = match free {
             Some(core) => core,
             None => match self.wait_for_core(future.as_mut()) {
                 Ok(output) => return Ok(output),
@@ -238,13 +245,12 @@ impl LocalShared {
                     return Ok(output);
                 }
             }
-            let (n_ready, due) = self.with_core(|core| {
-                let due = core.now.since(core.last_turn) >= self.event_interval;
-                (core.take_remote(), due)
-            });
-            if due {
+            let due = |core: &mut LocalCore| core.now.since(core.last_turn) >= self.event_interval;
+            if self.with_core(due) {
                 self.turn();
             }
+            // Counted after the turn, which may have woken some.
+            let n_ready = self.with_core(LocalCore::take_remote);
             match n_ready {
                 // ORDERING: AcqRel pairs with the Release in `Root::wake`; a read-modify-write,
                 // so that the latest value is seen.
@@ -284,11 +290,13 @@ impl LocalShared {
         self.counters.parked(self.scale.ticks());
         // [S2]: we have said that we park; now look once more.
         // ORDERING: AcqRel: a read-modify-write, so that the latest value is seen.
-        let stay = !self.home.injector().is_empty() || root.woken.fetch_and(true, AcqRel);
+        let home = self.home;
+        let queued = !home.injector().is_empty() || !home.heavy().is_empty();
+        let stay = queued || root.woken.fetch_and(true, AcqRel);
         let parked = match stay {
             true => Parked::Woke,
             // PANIC: wakers are user code; the driver catches what they throw.
-            false => self.drive.park(0, &self.parker),
+            false => self.drive.park(0, false, &self.parker),
         };
         self.unparked();
         self.with_core(|core| {
@@ -357,6 +365,8 @@ impl Resident for LocalShared {
     fn unpark(&self, _worker: usize) {
         self.unpark_driver();
     }
+
+    fn unpark_spare(&self) {}
 
     fn poller(&self) -> Option<usize> {
         None

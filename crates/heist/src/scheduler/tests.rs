@@ -1,1 +1,12 @@
-//! Tests, by level.
+//! Tests of the schedulers' parts, by level. The schedulers as a whole: `tests/it/`.
+
+#[cfg(not(heist_loom))]
+mod home;
+#[cfg(not(heist_loom))]
+mod idle;
+#[cfg(heist_loom)]
+mod loom;
+#[cfg(not(heist_loom))]
+mod park;
+#[cfg(not(heist_loom))]
+mod queue;

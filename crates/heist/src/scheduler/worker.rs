@@ -8,7 +8,21 @@
 //! thread to play the worker. Afterwards the first thread takes the core back if nobody has it
 //! yet; else it has lost its role and leaves the loop when its poll ends.
 //!
-//! Tests: `scheduler/tests/worker.rs`; `tests/it/` for the whole.
+//! # The spare
+//!
+//! One worker more than was asked for exists to keep IO, timers and light tasks going while every
+//! regular worker computes or is stuck. It takes nothing heavy, is not on the list of sleepers, and
+//! is called when the last regular worker begins a heavy poll, or by the monitor. While anyone
+//! computes it watches over the driver and everybody's timers; afterwards it *rests*: it gives the
+//! driver to a regular worker and sleeps aside, so that it costs nothing.
+//!
+//! - **\[W1\]** Resting is announced before the last look at who computes, and the caller of the
+//!   spare looks at the announcement after it has counted itself as computing; so one of the two
+//!   sees the other.
+//! - **\[W2\]** The spare gives the driver up before it looks for a sleeper to send there, and a
+//!   sleeper is on the list before it tries the driver: one of the two gets it.
+//!
+//! Tests: `tests/it/`; the spare's in `tests/it/rescue.rs`.
 
 use super::current::{self, Current};
 use super::home::{COARSE_SHIFT, Home, Resident, coarse};
@@ -18,11 +32,13 @@ use super::{Drive, Policy};
 use crate::budget;
 use crate::clock::tsc::{Scale, Ticks};
 use crate::metrics::WorkerCounters;
-use crate::sync::atomic::Ordering::{Acquire, Release};
-use crate::sync::deque::Stealer;
-use crate::sync::{Arc, AtomicBool, CachePadded, Condvar, Mutex};
-use crate::task::{CurrentTask, JoinError, Runnable};
+use crate::monitor::Monitor;
+use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use crate::sync::deque::{Steal, Stealer};
+use crate::sync::{AtomicBool, AtomicU8, AtomicU64, CachePadded, Condvar, Mutex};
+use crate::task::{CurrentTask, Id, JoinError, Runnable};
 use std::fmt;
+use std::sync::Arc;
 
 /// Polls between two looks at the injector while the own queue is full.
 const INJECTOR_INTERVAL: u32 = 61;
@@ -41,6 +57,7 @@ pub(crate) type PanicHook = Arc<dyn Fn(&JoinError) + Send + Sync>;
 /// What all workers of a runtime see.
 pub(crate) struct Shared {
     pub(crate) home: &'static Home,
+    /// The regular workers, and the spare last.
     pub(crate) remotes: Box<[CachePadded<Remote>]>,
     drive: Arc<dyn Drive>,
     roles: Arc<dyn Roles>,
@@ -50,6 +67,8 @@ pub(crate) struct Shared {
     budget_limit: u64,
     scale: Scale,
     shutdown: AtomicBool,
+    spare: AtomicU8,
+    pub(crate) monitor: Monitor,
     /// Threads that play a worker; the condition variable tells when it is zero.
     playing: Mutex<usize>,
     all_left: Condvar,
@@ -62,7 +81,19 @@ pub(crate) struct Remote {
     /// The core while no thread plays the worker.
     core: Mutex<Option<Box<Core>>>,
     pub(crate) counters: WorkerCounters,
+    /// When the current poll began, in ticks; 0 between polls. Written by the thread that plays
+    /// the worker, as the next two; Relaxed, since whoever reads them only judges by them.
+    poll_began: AtomicU64,
+    /// Which task it polls.
+    polled_task: AtomicU64,
+    /// The task is heavy, and so the poll is counted by the worker itself.
+    polls_heavy: AtomicBool,
 }
+
+/// No thread has played the spare yet.
+const SPARE_UNBORN: u8 = 0;
+const SPARE_RESTS: u8 = 1;
+const SPARE_WORKS: u8 = 2;
 
 /// The part that only the thread that plays the worker touches.
 pub(crate) struct Core {
@@ -72,6 +103,11 @@ pub(crate) struct Core {
     n_ticks: u32,
     n_wakes: u32,
     searching: bool,
+    is_spare: bool,
+    /// It polls a heavy task.
+    computes: bool,
+    /// When heavy tasks have waited long enough for their share.
+    heavy_due: Ticks,
     /// Wakes come from a turn of the driver: queue them, and wake a peer once, afterwards.
     in_turn: bool,
     /// The end of the last poll.
@@ -90,13 +126,16 @@ impl Shared {
         panic_hook: PanicHook,
     ) -> Arc<Self> {
         let scale = Scale::get();
-        let queues: Vec<LocalQueue> = (0..n_workers).map(|_| LocalQueue::new()).collect();
+        let queues: Vec<LocalQueue> = (0..=n_workers).map(|_| LocalQueue::new()).collect();
         let remotes = queues.iter().map(|queue| {
             CachePadded::new(Remote {
                 stealer: queue.stealer(),
                 parker: Parker::new(),
                 core: Mutex::new(None),
                 counters: WorkerCounters::new(),
+                poll_began: AtomicU64::new(0),
+                polled_task: AtomicU64::new(0),
+                polls_heavy: AtomicBool::new(false),
             })
         });
         let shared = Arc::new(Self {
@@ -109,6 +148,8 @@ impl Shared {
             budget_limit: scale.ticks_in(budget::LIMIT),
             scale,
             shutdown: AtomicBool::new(false),
+            spare: AtomicU8::new(SPARE_UNBORN),
+            monitor: Monitor::new(),
             playing: Mutex::new(0),
             all_left: Condvar::new(),
         });
@@ -120,6 +161,9 @@ impl Shared {
                 n_ticks: 0,
                 n_wakes: 0,
                 searching: false,
+                is_spare: idx == n_workers,
+                computes: false,
+                heavy_due: Ticks::default(),
                 in_turn: false,
                 now: scale.ticks(),
                 last_turn: scale.ticks(),
@@ -128,6 +172,47 @@ impl Shared {
             *shared.remotes[idx].core.lock() = Some(Box::new(core));
         }
         shared
+    }
+
+    fn spare_idx(&self) -> usize {
+        self.remotes.len() - 1
+    }
+
+    /// The regular workers.
+    pub(crate) fn regular(&self) -> &[CachePadded<Remote>] {
+        &self.remotes[..self.spare_idx()]
+    }
+
+    /// Someone must look after IO, timers and light tasks [W1].
+    #[cold]
+    pub(crate) fn call_spare(self: &Arc<Self>) {
+        // ORDERING: SeqCst: after the caller has counted itself as computing, pairs with the
+        // announcement in `rest`.
+        match self.spare.swap(SPARE_WORKS, SeqCst) {
+            SPARE_WORKS => {}
+            SPARE_RESTS => self.unpark_worker(self.spare_idx()),
+            _ => {
+                // Without a thread to be had, nobody is worse off than without a spare.
+                if self.start(self.spare_idx()).is_err() {
+                    // ORDERING: SeqCst, as above.
+                    self.spare.store(SPARE_UNBORN, SeqCst);
+                }
+            }
+        }
+    }
+
+    /// Sends a parked regular worker to the driver, if nobody is there [W2].
+    pub(crate) fn man_the_driver(&self) {
+        if self.drive.poller().is_none() {
+            if let Some(worker) = self.home.idle.any_sleeper() {
+                self.unpark_worker(worker);
+            }
+        }
+    }
+
+    /// Makes whoever is in the driver look at the timers of stuck workers, too.
+    pub(crate) fn refresh_driver(&self) {
+        self.drive.notify();
     }
 
     /// Asks for a thread that plays worker `idx`.
@@ -165,6 +250,7 @@ impl Shared {
         for worker in 0..self.remotes.len() {
             self.unpark_worker(worker);
         }
+        self.monitor.stop();
         self.home.registry.close_and_abort_all();
     }
 
@@ -218,12 +304,35 @@ impl Resident for Shared {
         self.unpark_worker(worker);
     }
 
+    fn unpark_spare(&self) {
+        self.unpark_worker(self.spare_idx());
+    }
+
     fn poller(&self) -> Option<usize> {
         self.drive.poller()
     }
 
     fn unhandled_panic(&self, error: &JoinError) {
         (self.panic_hook)(error);
+    }
+}
+
+impl Remote {
+    /// The poll that the worker is in: the task, and when it began.
+    pub(crate) fn poll(&self) -> Option<(Id, Ticks)> {
+        // Relaxed, both: see the fields.
+        let began = self.poll_began.load(Relaxed);
+        let task = self.polled_task.load(Relaxed);
+        match began {
+            0 => None,
+            _ => Some((Id::from_bits(task), Ticks(began))),
+        }
+    }
+
+    /// The worker has counted itself among those that compute.
+    pub(crate) fn counts_itself(&self) -> bool {
+        // Relaxed: see the fields.
+        self.polls_heavy.load(Relaxed)
     }
 }
 
@@ -253,8 +362,10 @@ impl Core {
         self.idx
     }
 
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
+    /// It polls a heavy task, behind which nothing should wait.
+    #[inline]
+    pub(super) fn computes(&self) -> bool {
+        self.computes
     }
 
     fn remote(&self) -> &Remote {
@@ -265,7 +376,7 @@ impl Core {
     #[inline]
     pub(super) fn push(&mut self, runnable: Runnable) -> bool {
         self.n_wakes = self.n_wakes.wrapping_add(1);
-        if self.n_wakes.is_multiple_of(STAMP_INTERVAL) {
+        if self.n_wakes % STAMP_INTERVAL == 0 {
             runnable.stamp_wake(coarse(self.shared.scale.ticks().0));
         }
         if self.in_turn {
@@ -285,7 +396,14 @@ impl Core {
     /// The next task to run, from wherever there is one.
     fn next(&mut self) -> Option<Runnable> {
         self.n_ticks = self.n_ticks.wrapping_add(1);
-        if self.n_ticks.is_multiple_of(INJECTOR_INTERVAL) {
+        if self.now >= self.heavy_due && !self.is_spare {
+            if let Some(runnable) = self.take_heavy() {
+                return Some(runnable);
+            }
+            // Nothing heavy waits: look again in a while.
+            self.heavy_due = Ticks(self.now.0.saturating_add(self.shared.budget_limit));
+        }
+        if self.n_ticks % INJECTOR_INTERVAL == 0 {
             if let Some(runnable) = self.queue.take_from(self.shared.home.injector()) {
                 return Some(runnable);
             }
@@ -296,11 +414,24 @@ impl Core {
         if let Some(runnable) = self.queue.take_from(self.shared.home.injector()) {
             return Some(runnable);
         }
-        self.steal()
+        self.steal().or_else(|| match self.is_spare {
+            true => None,
+            false => self.take_heavy(),
+        })
+    }
+
+    fn take_heavy(&self) -> Option<Runnable> {
+        loop {
+            match self.shared.home.heavy().steal() {
+                Steal::Success(runnable) => return Some(runnable),
+                Steal::Retry => std::hint::spin_loop(),
+                Steal::Empty => return None,
+            }
+        }
     }
 
     fn steal(&mut self) -> Option<Runnable> {
-        if !self.searching {
+        if !self.searching && !self.is_spare {
             self.searching = self.shared.home.idle.start_searching();
             if !self.searching {
                 return None;
@@ -338,9 +469,26 @@ impl Core {
         self.shared.home.idle.stop_searching()
     }
 
+    /// Writes down for the monitor what is about to be polled.
+    #[inline]
+    fn begin_poll(&self, runnable: &Runnable) {
+        let remote = self.remote();
+        let heavy = runnable.weight().is_heavy();
+        // Relaxed, all: see the fields.
+        if remote.polls_heavy.load(Relaxed) != heavy {
+            remote.polls_heavy.store(heavy, Relaxed);
+        }
+        remote.polled_task.store(runnable.id().to_bits(), Relaxed);
+        remote.poll_began.store(self.now.0, Relaxed);
+    }
+
     /// Something that a thief, or this worker at a second look, could run.
     fn sees_work(&self, look_at_peers: bool) -> bool {
-        if self.queue.len() > 0 || !self.shared.home.injector().is_empty() {
+        let home = self.shared.home;
+        if self.queue.len() > 0 || !home.injector().is_empty() {
+            return true;
+        }
+        if !self.is_spare && !home.heavy().is_empty() {
             return true;
         }
         look_at_peers && self.shared.remotes.iter().any(|r| !r.stealer.is_empty())
@@ -348,8 +496,12 @@ impl Core {
 
     fn count_poll(&mut self, stamp: Option<u32>) {
         let start = self.now;
-        self.now = self.shared.scale.ticks();
-        let counters = &self.shared.remotes[self.idx].counters;
+        let end = budget::take_end();
+        self.now = end.unwrap_or_else(|| self.shared.scale.ticks());
+        let remote = self.remote();
+        // Relaxed: see the field.
+        remote.poll_began.store(0, Relaxed);
+        let counters = &remote.counters;
         counters.polls.add(1);
         counters.queue_depth.set(self.queue.len() as u64);
         counters.poll_ticks.record(self.now.since(start));
@@ -384,8 +536,10 @@ fn tick(shared: &Arc<Shared>) -> Tick {
         Some(false) => {}
     }
     let next = current::with_worker(|core| {
-        core.next()
-            .map(|runnable| (runnable, core.found_work(), core.now))
+        core.next().map(|runnable| {
+            core.begin_poll(&runnable);
+            (runnable, core.found_work(), core.now)
+        })
     });
     let (runnable, last_searcher, now) = match next {
         None => return Tick::Lost,
@@ -398,13 +552,36 @@ fn tick(shared: &Arc<Shared>) -> Tick {
     let stamp = runnable.take_wake_stamp();
     let id = CurrentTask::enter(runnable.id());
     budget::begin_poll(now, shared.budget_limit);
-    runnable.run();
+    match runnable.weight().is_heavy() {
+        true => run_heavy(shared, runnable),
+        false => runnable.run(),
+    }
     budget::end_poll();
     drop(id);
     match current::with_worker(|core| core.count_poll(stamp)) {
         Some(()) => Tick::Ran,
         None => Tick::Lost,
     }
+}
+
+/// Polls a heavy task, with the spare at hand for everything else.
+fn run_heavy(shared: &Arc<Shared>, runnable: Runnable) {
+    let set = |computes| {
+        current::with_worker(|core| core.computes = computes);
+    };
+    set(true);
+    if shared.home.begin_heavy() {
+        shared.call_spare();
+    }
+    runnable.run();
+    shared.home.end_heavy();
+    set(false);
+    current::with_worker(|core| {
+        // Heavy tasks get at least one part in eight of a worker's time.
+        let now = core.shared.scale.ticks();
+        let took = now.since(core.now).max(core.shared.budget_limit);
+        core.heavy_due = Ticks(now.0.saturating_add(7 * took));
+    });
 }
 
 /// Gives the driver a turn; what it wakes is queued here, and one peer is woken for it.
@@ -430,6 +607,9 @@ fn turn(shared: &Arc<Shared>) {
 
 /// Blocks until there may be something to do.
 fn park(shared: &Arc<Shared>) {
+    if current::with_worker(|core| core.is_spare) == Some(true) {
+        return park_spare(shared);
+    }
     let parked = current::with_worker(|core| {
         let home = core.shared.home;
         let was_last_searcher = home.idle.park(core.idx, core.searching);
@@ -444,7 +624,8 @@ fn park(shared: &Arc<Shared>) {
     let Some((idx, stay)) = parked else { return };
     if !stay {
         // PANIC: wakers are user code; the driver catches what they throw.
-        shared.drive.park(idx, &shared.remotes[idx].parker);
+        let watch = shared.home.any_computes();
+        shared.drive.park(idx, watch, &shared.remotes[idx].parker);
     }
     let wake_peer = current::with_worker(|core| {
         core.in_turn = false;
@@ -454,9 +635,52 @@ fn park(shared: &Arc<Shared>) {
         core.remote().counters.unparked(core.now);
         core.queue.len() > 1
     });
+    shared.monitor.worker_awake();
     if wake_peer == Some(true) {
         shared.home.wake_after_local_push();
     }
+}
+
+/// The spare found nothing: it watches while anyone computes, else it rests.
+fn park_spare(shared: &Arc<Shared>) {
+    let idx = shared.spare_idx();
+    let parker = &shared.remotes[idx].parker;
+    let set_in_turn = |in_turn| {
+        current::with_worker(|core| {
+            core.in_turn = in_turn;
+            core.now = core.shared.scale.ticks();
+            core.last_turn = core.now;
+        });
+    };
+    set_in_turn(true);
+    if shared.home.any_computes() {
+        // Whoever pushes while all compute leaves us the token, so nothing is missed between this
+        // look and the wait.
+        if current::with_worker(|core| core.sees_work(true)) == Some(false) {
+            // PANIC: wakers are user code; the driver catches what they throw.
+            shared.drive.park(idx, true, parker);
+        }
+    } else {
+        rest(shared);
+    }
+    set_in_turn(false);
+}
+
+/// Sleeps aside until called [W1, W2].
+fn rest(shared: &Arc<Shared>) {
+    let idx = shared.spare_idx();
+    // ORDERING: SeqCst: the announcement comes before the look at who computes, pairs with the
+    // count before the swap in `call_spare`.
+    shared.spare.store(SPARE_RESTS, SeqCst);
+    let called = shared.home.all_compute() || shared.is_shut_down();
+    let work = current::with_worker(|core| core.queue.len() > 0);
+    if !called && work == Some(false) {
+        shared.man_the_driver();
+        // PANIC: wakers are user code; the driver catches what they throw.
+        shared.drive.park_aside(idx, &shared.remotes[idx].parker);
+    }
+    // ORDERING: SeqCst, as above.
+    shared.spare.store(SPARE_WORKS, SeqCst);
 }
 
 /// Plays worker `idx` until the role is lost or the runtime shuts down.

@@ -14,7 +14,9 @@ pub(crate) mod deque {
 
 /// loom's threads; names and stack sizes mean nothing to it.
 pub(crate) mod thread {
-    pub(crate) use loom::thread::{JoinHandle, ThreadId, current, yield_now};
+    pub(crate) use loom::thread::{JoinHandle, yield_now};
+    // Who owns a local runtime is no part of any model.
+    pub(crate) use std::thread::{ThreadId, current};
 
     pub(crate) fn spawn_named<F>(
         _name: String,

@@ -5,7 +5,7 @@
 //! header first, which is what makes the cast right.
 //!
 //! Who may touch what:
-//! - `state`, `woken_at`: anyone, they are atomic;
+//! - `state`, `woken_at`, `weight`: anyone, they are atomic;
 //! - `id`: written once, before the task is published; read by anyone;
 //! - `joiner`: by rule \[T7\];
 //! - `stage`: the future by the holder of `RUNNING` \[T1\], the output by \[T6\].
@@ -20,6 +20,7 @@ use super::JoinError;
 use super::id::Id;
 use super::raw::Vtable;
 use super::state::State;
+use super::weight::Weight;
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::{AtomicU32, AtomicU64, UnsafeCell};
 use std::mem::ManuallyDrop;
@@ -36,6 +37,7 @@ pub(super) struct Header {
     pub(super) joiner: UnsafeCell<Option<Waker>>,
     /// When the task was last made runnable, in coarse ticks; 0 where it was not sampled.
     woken_at: AtomicU32,
+    pub(super) weight: Weight,
 }
 
 // The promise of the module: a cache line at most.
@@ -50,6 +52,7 @@ impl Header {
             id: AtomicU64::new(0),
             joiner: UnsafeCell::new(None),
             woken_at: AtomicU32::new(0),
+            weight: Weight::light(),
         }
     }
 

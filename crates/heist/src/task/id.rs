@@ -31,16 +31,21 @@ impl Id {
         )
     }
 
-    pub(super) fn from_bits(bits: u64) -> Self {
+    /// The task was refused by its registry: it has no slot.
+    pub(super) fn is_unregistered(self) -> bool {
+        self.0 == 0
+    }
+
+    pub(crate) fn from_bits(bits: u64) -> Self {
         Self(bits)
     }
 
-    pub(super) fn to_bits(self) -> u64 {
+    pub(crate) fn to_bits(self) -> u64 {
         self.0
     }
 
     pub(super) fn shard(self) -> usize {
-        (self.0 >> SHARD_SHIFT & 0xff) as usize
+        ((self.0 >> SHARD_SHIFT) & 0xff) as usize
     }
 
     pub(super) fn index(self) -> usize {

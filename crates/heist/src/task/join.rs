@@ -25,7 +25,6 @@ use std::task::{Context, Poll, ready};
 /// assert_eq!(task.await.unwrap(), 42);
 /// # });
 /// ```
-#[must_use = "dropping the handle detaches the task; await it, or say `drop(handle)`"]
 pub struct JoinHandle<T> {
     join: JoinRef<T>,
     id: Id,

@@ -14,7 +14,7 @@ use super::cell::{Cell, Header};
 use super::id::Id;
 use super::join::{Failure, JoinError};
 use super::state::{Finish, Idle, Phase, Start, Wake};
-use super::{Schedule, waker};
+use super::{Schedule, Weight, waker};
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
@@ -250,6 +250,11 @@ impl Runnable {
         self.0.header().set_id(id);
     }
 
+    #[inline]
+    pub(crate) fn weight(&self) -> &Weight {
+        &self.0.header().weight
+    }
+
     pub(crate) fn stamp_wake(&self, coarse_ticks: u32) {
         self.0.header().stamp_wake(coarse_ticks);
     }
@@ -404,6 +409,7 @@ unsafe fn poll<F: Future, S: Schedule + Clone>(header: NonNull<Header>) {
         Ok(Poll::Pending) => {
             // Once the runnable is handed on the cell may be freed at any time.
             let scheduler = cell.scheduler.clone();
+            scheduler.polled(&cell.header.weight);
             match cell
                 .header
                 .state

@@ -127,10 +127,10 @@ impl Registry {
     /// Takes a task out that is about to complete. Its reference passes to the caller, uncounted:
     /// the completing transition drops it.
     pub(crate) fn release(&self, id: Id) -> bool {
-        let Some(shard) = self.shards.get(id.shard()) else {
+        if id.is_unregistered() {
             return false;
-        };
-        let mut shard = shard.lock();
+        }
+        let mut shard = self.shards[id.shard()].lock();
         let Some(entry) = shard.entries.try_remove(id.index()) else {
             return false;
         };
@@ -145,6 +145,9 @@ impl Registry {
     }
 
     pub(crate) fn details(&self, id: Id) -> Option<Details> {
+        if id.is_unregistered() {
+            return None;
+        }
         let shard = self.shards.get(id.shard())?.lock();
         let entry = shard.entries.get(id.index())?;
         Some(entry.details.clone())

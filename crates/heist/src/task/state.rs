@@ -24,7 +24,7 @@ const JOIN_INTEREST: usize = 1 << 4;
 const JOIN_WAKER: usize = 1 << 5;
 
 const REF_ONE: usize = 1 << 6;
-#[cfg(test)]
+#[cfg(all(test, not(heist_loom)))]
 const FLAGS: usize = REF_ONE - 1;
 /// Above this the count has been leaked: stop before it can overflow.
 const MAX_REFS: usize = isize::MAX as usize / REF_ONE;
@@ -382,10 +382,24 @@ impl fmt::Debug for State {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(heist_loom)))]
 impl Snapshot {
+    /// What the flip in `transition_to_running` does.
+    pub(super) fn flip_to_running(self) -> Self {
+        assert!(self.is_scheduled() && !self.is_running());
+        Self(self.0 ^ (RUNNING | SCHEDULED))
+    }
+
+    pub(super) fn add_waker(self) -> Self {
+        self.add_ref()
+    }
+
+    pub(super) fn drop_refs(self, n: usize) -> Self {
+        self.sub_refs(n)
+    }
+
     /// Every combination of flags with a given count, for the enumeration.
     pub(super) fn all(refs: usize) -> impl Iterator<Item = Self> {
-        (0..=FLAGS).map(move |flags| Self(flags | refs * REF_ONE))
+        (0..=FLAGS).map(move |flags| Self(flags | (refs * REF_ONE)))
     }
 }

@@ -1,1 +1,11 @@
-//! Tests, by level.
+//! Tests of the task, by level.
+
+#[cfg(not(heist_loom))]
+mod cell;
+#[cfg(heist_loom)]
+mod loom;
+#[cfg(not(heist_loom))]
+mod registry;
+#[cfg(not(heist_loom))]
+mod state;
+mod support;

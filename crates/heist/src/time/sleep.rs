@@ -91,7 +91,7 @@ impl Sleep {
     #[track_caller]
     pub(super) fn poll_elapsed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match &self.timer {
-            Timer::Elapsed => return Poll::Ready(()),
+            Timer::Elapsed => Poll::Ready(()),
             Timer::Unarmed => self.arm(cx),
             Timer::Armed(timers, key) => {
                 // Once closed everything fires at once, to bring the task here.

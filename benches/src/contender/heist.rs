@@ -1,0 +1,108 @@
+//! heist at its defaults.
+
+use super::{Contender, kept};
+use futures_util::io::{AsyncReadExt, AsyncWriteExt};
+use heist::net::{TcpListener, TcpStream};
+use heist::runtime::{Builder, Runtime};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// heist's multi-threaded runtime.
+#[derive(Debug, Clone, Copy)]
+pub struct Heist(&'static Runtime);
+
+/// A join handle whose task does not fail.
+#[derive(Debug)]
+pub struct Join<T>(heist::task::JoinHandle<T>);
+
+impl<T> Future for Join<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        Pin::new(&mut self.0)
+            .poll(cx)
+            .map(|outcome| outcome.expect("no task of a workload fails"))
+    }
+}
+
+impl Contender for Heist {
+    const NAME: &'static str = "heist";
+
+    type Join<T: Send + 'static> = Join<T>;
+    type Stream = TcpStream;
+    type Listener = TcpListener;
+
+    fn with_workers(workers: usize) -> Self {
+        let build = || -> &'static Runtime {
+            let runtime = Builder::new_multi_thread().worker_threads(workers).build();
+            Box::leak(Box::new(runtime.expect("heist builds its runtime")))
+        };
+        Self(kept!(workers, &'static Runtime, build()))
+    }
+
+    fn block_on<F: Future>(self, future: F) -> F::Output {
+        self.0.block_on(future)
+    }
+
+    fn spawn_outside<F>(self, future: F) -> Join<F::Output>
+    where
+        F: Future<Output: Send + 'static> + Send + 'static,
+    {
+        Join(self.0.spawn(future))
+    }
+
+    fn spawn<F>(self, future: F) -> Join<F::Output>
+    where
+        F: Future<Output: Send + 'static> + Send + 'static,
+    {
+        Join(heist::spawn(future))
+    }
+
+    fn detach<T: Send + 'static>(task: Join<T>) {
+        drop(task);
+    }
+
+    fn yield_now() -> impl Future<Output = ()> + Send {
+        heist::task::yield_now()
+    }
+
+    fn sleep(duration: Duration) -> impl Future<Output = ()> + Send {
+        heist::time::sleep(duration)
+    }
+
+    async fn timeout<F>(limit: Duration, future: F) -> Option<F::Output>
+    where
+        F: Future<Output: Send> + Send,
+    {
+        heist::time::timeout(limit, future).await.ok()
+    }
+
+    async fn listen() -> io::Result<(TcpListener, SocketAddr)> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    }
+
+    async fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    async fn read_exact(stream: &mut TcpStream, bytes: &mut [u8]) -> io::Result<()> {
+        stream.read_exact(bytes).await
+    }
+
+    async fn write_all(stream: &mut TcpStream, bytes: &[u8]) -> io::Result<()> {
+        stream.write_all(bytes).await
+    }
+}

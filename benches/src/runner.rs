@@ -1,0 +1,169 @@
+//! Runs cases in rounds, the contenders in turn, and prints what came of it.
+
+use crate::sample::Spread;
+use crate::table::{self, Figure, Row};
+use std::process::ExitCode;
+
+/// What the command line asks for.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Only cases whose name contains one of these, if there are any.
+    pub names: Vec<String>,
+    /// One short round, to see that all works.
+    pub quick: bool,
+    /// Worker threads of each runtime.
+    pub workers: usize,
+    /// Rounds after the warm-up.
+    pub rounds: usize,
+}
+
+const USAGE: &str = "\
+Usage: cargo bench -- [NAME]... [--quick] [--rounds N] [--workers N]
+
+  NAME         only what has NAME in its name
+  --quick      one short round: it checks the results, its figures mean little
+  --rounds N   rounds after the warm-up (5)
+  --workers N  worker threads of each runtime (one a core)";
+
+impl Options {
+    fn parse(mut parser: lexopt::Parser) -> Result<Option<Self>, lexopt::Error> {
+        use lexopt::prelude::{Long, Short, Value, ValueExt};
+        let workers = std::thread::available_parallelism().map_or(2, usize::from);
+        let mut options = Self {
+            names: Vec::new(),
+            quick: false,
+            workers,
+            rounds: 5,
+        };
+        while let Some(arg) = parser.next()? {
+            match arg {
+                Value(name) => options.names.push(name.string()?),
+                Long("quick") => options.quick = true,
+                Long("rounds") => options.rounds = parser.value()?.parse()?,
+                Long("workers") => options.workers = parser.value()?.parse()?,
+                // Cargo adds it.
+                Long("bench") => {}
+                Long("help") | Short('h') => return Ok(None),
+                other => return Err(other.unexpected()),
+            }
+        }
+        if options.quick {
+            options.rounds = 1;
+        }
+        if options.rounds == 0 || options.workers == 0 {
+            return Err("a number of rounds or workers is at least one".into());
+        }
+        Ok(Some(options))
+    }
+
+    /// `full`, or a twentieth of it where the run is to be quick.
+    pub fn scaled(&self, full: u64) -> u64 {
+        if self.quick { (full / 20).max(1) } else { full }
+    }
+
+    fn wants(&self, case: &Case) -> bool {
+        self.names.is_empty() || self.names.iter().any(|name| case.name.contains(name))
+    }
+}
+
+/// One run's value of each of the case's figures, and the cores that were busy; or why the run does not count.
+pub type Outcome = Result<Measured, String>;
+
+/// What one run measured.
+#[derive(Debug, Clone)]
+pub struct Measured {
+    /// In the order of the case's figures.
+    pub values: Vec<f64>,
+    /// How many cores were busy.
+    pub cores: Option<f64>,
+}
+
+/// One contender's way to run a case.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry {
+    /// The contender's name.
+    pub name: &'static str,
+    /// Runs it once.
+    pub run: fn(&Options) -> Outcome,
+}
+
+/// A workload, with those who run it: ours first.
+#[derive(Debug)]
+pub struct Case {
+    /// What the command line calls it.
+    pub name: &'static str,
+    /// What a run gives.
+    pub figures: Vec<Figure>,
+    /// Who runs it, in turn.
+    pub entries: Vec<Entry>,
+}
+
+/// Runs what the command line asks for. Fails if a run failed its check, or if nothing was asked for that there is.
+pub fn main(cases: &[Case]) -> ExitCode {
+    let options = match Options::parse(lexopt::Parser::from_env()) {
+        Ok(Some(options)) => options,
+        Ok(None) => {
+            println!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            eprintln!("{error}\n\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    let wanted: Vec<&Case> = cases.iter().filter(|case| options.wants(case)).collect();
+    println!(
+        "{} workers, {} rounds after a warm-up{}",
+        options.workers,
+        options.rounds,
+        if options.quick {
+            "; quick: the figures mean little"
+        } else {
+            ""
+        },
+    );
+    let mut failed = 0;
+    for case in wanted {
+        if let Err(error) = run(case, &options) {
+            println!("\n{}: no figure: {error}", case.name);
+            failed += 1;
+        }
+    }
+    if failed > 0 {
+        eprintln!("{failed} workloads failed their check");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+fn run(case: &Case, options: &Options) -> Result<(), String> {
+    let mut measured: Vec<Vec<Measured>> = case.entries.iter().map(|_| Vec::new()).collect();
+    // The first round warms up caches, pools and the allocator.
+    for round in 0..=options.rounds {
+        for (entry, measured) in case.entries.iter().zip(&mut measured) {
+            let outcome =
+                (entry.run)(options).map_err(|error| format!("{}: {error}", entry.name))?;
+            if round > 0 {
+                measured.push(outcome);
+            }
+        }
+    }
+    for (index, figure) in case.figures.iter().enumerate() {
+        let rows: Vec<Row> = case
+            .entries
+            .iter()
+            .zip(&measured)
+            .filter_map(|(entry, measured)| {
+                let spread = Spread::of(measured.iter().map(|run| run.values[index]))?;
+                let cores = Spread::of(measured.iter().filter_map(|run| run.cores));
+                Some(Row {
+                    name: entry.name,
+                    spread,
+                    cores: cores.map(|cores| cores.median),
+                })
+            })
+            .collect();
+        table::print(case.name, *figure, &rows);
+    }
+    Ok(())
+}

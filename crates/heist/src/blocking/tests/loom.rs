@@ -1,0 +1,86 @@
+//! Submitting, sleeping, claiming and leaving, under loom.
+
+use crate::blocking::{Call, Config, Pool};
+use crate::sync::AtomicUsize;
+use crate::sync::atomic::Ordering::SeqCst;
+use crate::task::{Details, Id, JoinError, NewTask, Runnable, Schedule};
+use loom::sync::Arc;
+use std::time::Duration;
+
+#[derive(Clone)]
+struct Nowhere;
+
+impl Schedule for Nowhere {
+    fn schedule(&self, runnable: Runnable) {
+        drop(runnable);
+    }
+
+    fn release(&self, _id: Id) -> bool {
+        false
+    }
+
+    fn details(&self, _id: Id) -> Option<Details> {
+        None
+    }
+
+    fn unhandled_panic(&self, _error: &JoinError) {}
+}
+
+fn pool(cap: usize) -> Pool {
+    let config = Config {
+        cap,
+        keep_alive: Duration::MAX,
+        thread_name: String::new(),
+        stack_size: None,
+        after_call: None,
+    };
+    Pool::new(config, Box::new(|work| work()))
+}
+
+/// A call that counts itself when it is run or dropped.
+fn call(pool: &Pool, ended: &Arc<AtomicUsize>) {
+    struct Ended(Arc<AtomicUsize>);
+    impl Drop for Ended {
+        fn drop(&mut self) {
+            // ORDERING: SeqCst: a test's counter.
+            self.0.fetch_add(1, SeqCst);
+        }
+    }
+    let token = Ended(ended.clone());
+    let task = NewTask::new(Call::new(move || drop(token)), Nowhere);
+    drop((task.registered, task.join));
+    pool.call(task.runnable).unwrap();
+}
+
+/// [B1, B2]: calls from two threads and a shutdown: each call is run or dropped, and every thread
+/// leaves. A thread that sleeps with a call before it would hang the model.
+#[test]
+fn submit_against_sleep_and_shutdown() {
+    loom::model(|| {
+        let pool = pool(1);
+        let ended = Arc::new(AtomicUsize::new(0));
+        call(&pool, &ended);
+        call(&pool, &ended);
+        pool.shut_down();
+        assert!(pool.wait_until_left(None));
+        // ORDERING: SeqCst: a test's counter.
+        assert_eq!(ended.load(SeqCst), 2);
+    });
+}
+
+/// [B2]: a call that waits behind a full pool is run although nobody submits again.
+#[test]
+fn a_queued_call_is_run_without_another_submit() {
+    loom::model(|| {
+        let pool = pool(1);
+        let (first, second) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        call(&pool, &first);
+        call(&pool, &second);
+        // ORDERING: SeqCst: a test's counter.
+        while second.load(SeqCst) == 0 {
+            loom::thread::yield_now();
+        }
+        pool.shut_down();
+        assert!(pool.wait_until_left(None));
+    });
+}

@@ -1,0 +1,156 @@
+//! Readiness and timers against their users.
+
+use crate::driver::Timers;
+use crate::driver::source::{Readiness, Side, Source};
+use crate::sync::AtomicUsize;
+use crate::sync::atomic::Ordering::Relaxed;
+use loom::sync::Arc;
+use loom::thread;
+use std::future::poll_fn;
+use std::task::{Poll, Waker};
+
+/// A source, and the data that its operation finds.
+struct Device {
+    source: Source,
+    data: AtomicUsize,
+}
+
+impl Device {
+    /// As the kernel and the reactor: data first, the event second.
+    fn deliver(&self, tick: usize) {
+        self.data.fetch_add(1, Relaxed);
+        let mut wakers = Vec::new();
+        self.source.set(tick, Readiness::READABLE, &mut wakers);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// As `IoSource::poll_io`: try first, wait on nothing found.
+    async fn read(&self, already: usize) -> usize {
+        poll_fn(|cx| {
+            loop {
+                let Poll::Ready(seen) = self.source.poll_ready(Side::Read, cx) else {
+                    return Poll::Pending;
+                };
+                match self.data.load(Relaxed) {
+                    n if n > already => return Poll::Ready(n),
+                    _ => self.source.clear(seen),
+                }
+            }
+        })
+        .await
+    }
+}
+
+fn device() -> Arc<Device> {
+    Arc::new(Device {
+        source: Source::new(Readiness::READABLE),
+        data: AtomicUsize::new(0),
+    })
+}
+
+/// [I1, I2]: an event that comes while the reader clears, or registers, is never lost.
+#[test]
+fn clear_and_wait_against_event() {
+    loom::model(|| {
+        let device = device();
+        let reactor = {
+            let device = device.clone();
+            thread::spawn(move || device.deliver(1))
+        };
+        assert_eq!(loom::future::block_on(device.read(0)), 1);
+        reactor.join().unwrap();
+    });
+}
+
+/// [I1]: nor is a second one, which finds the readiness of the first.
+#[test]
+fn clear_against_two_events() {
+    loom::model(|| {
+        let device = device();
+        let reactor = {
+            let device = device.clone();
+            thread::spawn(move || {
+                device.deliver(1);
+                device.deliver(2);
+            })
+        };
+        loom::future::block_on(async {
+            let mut seen = 0;
+            while seen < 2 {
+                seen = device.read(seen).await;
+            }
+        });
+        reactor.join().unwrap();
+    });
+}
+
+/// [I2]: many waiters: each is woken or sees the event.
+#[test]
+fn shared_wait_against_event() {
+    loom::model(|| {
+        let device = device();
+        device.source.clear(device.source.seen(Readiness::READ));
+        let reactor = {
+            let device = device.clone();
+            thread::spawn(move || device.deliver(1))
+        };
+        let mut id = None;
+        loom::future::block_on(poll_fn(|cx| {
+            device.source.poll_shared(Readiness::READ, &mut id, cx)
+        }));
+        device.source.cancel_shared(&mut id);
+        reactor.join().unwrap();
+    });
+}
+
+/// A timer that is cancelled while it fires: no waker is used twice, none is leaked, and the entry
+/// is freed once.
+#[test]
+fn timer_cancel_against_fire() {
+    loom::model(|| {
+        let timers = Arc::new(Timers::new());
+        let woken = Arc::new(AtomicUsize::new(0));
+        let waker = futures_util::task::waker(std::sync::Arc::new(Counting(woken.clone())));
+        let key = timers.arm(5, &waker).key;
+        drop(waker);
+        let driver = {
+            let timers = timers.clone();
+            thread::spawn(move || {
+                timers.fire(10);
+            })
+        };
+        timers.disarm(key);
+        driver.join().unwrap();
+        assert!(woken.load(Relaxed) <= 1);
+        assert_eq!(timers.wheel.lock().len(), 0);
+    });
+}
+
+struct Counting(Arc<AtomicUsize>);
+
+impl futures_util::task::ArcWake for Counting {
+    fn wake_by_ref(this: &std::sync::Arc<Self>) {
+        this.0.fetch_add(1, Relaxed);
+    }
+}
+
+/// A task that polls its timer while it fires is woken or sees that it has fired.
+#[test]
+fn timer_poll_against_fire() {
+    loom::model(|| {
+        let timers = Arc::new(Timers::new());
+        let key = timers.arm(5, Waker::noop()).key;
+        let driver = {
+            let timers = timers.clone();
+            thread::spawn(move || {
+                timers.fire(10);
+            })
+        };
+        loom::future::block_on(poll_fn(|cx| match timers.update_waker(key, cx.waker()) {
+            true => Poll::Pending,
+            false => Poll::Ready(()),
+        }));
+        driver.join().unwrap();
+        timers.disarm(key);
+    });
+}

@@ -1,0 +1,169 @@
+//! The lost wake-up, of the idle word and of the parker.
+
+use crate::scheduler::idle::Idle;
+use crate::scheduler::park::{Parker, Unpark};
+use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
+use crate::sync::deque::{Injector, Steal};
+use crate::sync::{AtomicUsize, fence};
+use loom::sync::Arc;
+use loom::thread;
+
+struct Pool {
+    idle: Idle,
+    injector: Injector<u32>,
+    parkers: Vec<Parker>,
+}
+
+impl Pool {
+    fn new(workers: usize) -> Arc<Self> {
+        let idle = Idle::new();
+        idle.reset(workers);
+        Arc::new(Self {
+            idle,
+            injector: Injector::new(),
+            parkers: (0..workers).map(|_| Parker::new()).collect(),
+        })
+    }
+
+    /// As `Home::schedule_remote`.
+    fn push(&self, item: u32) {
+        self.injector.push(item);
+        if let Some(worker) = self.idle.after_remote_push(|| None) {
+            assert_eq!(self.parkers[worker].unpark(), Unpark::Done);
+        }
+    }
+
+    /// As a worker: takes one item, parking until there is one.
+    fn take(&self, worker: usize) -> u32 {
+        let mut searching = false;
+        loop {
+            if let Steal::Success(item) = self.injector.steal() {
+                if searching && self.idle.stop_searching() && !self.injector.is_empty() {
+                    if let Some(next) = self.idle.after_local_push(|| None) {
+                        assert_eq!(self.parkers[next].unpark(), Unpark::Done);
+                    }
+                }
+                return item;
+            }
+            self.idle.park(worker, searching);
+            if self.injector.is_empty() {
+                self.parkers[worker].park(None);
+            }
+            searching = self.idle.unpark(worker);
+        }
+    }
+}
+
+/// [S2]: an item pushed while the worker parks is taken; a lost wake would hang the model.
+#[test]
+fn push_against_park() {
+    loom::model(|| {
+        let pool = Pool::new(1);
+        let worker = {
+            let pool = pool.clone();
+            thread::spawn(move || pool.take(0))
+        };
+        pool.push(7);
+        assert_eq!(worker.join().unwrap(), 7);
+    });
+}
+
+/// [S2, S5]: two items and two workers: the chain of wakes reaches both.
+#[test]
+fn two_pushes_against_two_parks() {
+    loom::model(|| {
+        let pool = Pool::new(2);
+        let workers: Vec<_> = (0..2)
+            .map(|worker| {
+                let pool = pool.clone();
+                thread::spawn(move || pool.take(worker))
+            })
+            .collect();
+        pool.push(1);
+        pool.push(2);
+        let sum: u32 = workers.into_iter().map(|w| w.join().unwrap()).sum();
+        assert_eq!(sum, 3);
+    });
+}
+
+/// [P1, P2]: a token is never lost, wherever the worker blocks.
+#[test]
+fn unpark_against_park() {
+    loom::model(|| {
+        let parker = Arc::new(Parker::new());
+        let flag = Arc::new(AtomicUsize::new(0));
+        let other = {
+            let (parker, flag) = (parker.clone(), flag.clone());
+            thread::spawn(move || {
+                flag.store(1, Relaxed);
+                assert_eq!(parker.unpark(), Unpark::Done);
+            })
+        };
+        parker.park(None);
+        // What the unparker did before is visible.
+        assert_eq!(flag.load(Relaxed), 1);
+        other.join().unwrap();
+    });
+}
+
+/// [P2]: a worker that blocks in the driver is interrupted there, or finds its token before.
+#[test]
+fn unpark_against_park_in_driver() {
+    loom::model(|| {
+        let parker = Arc::new(Parker::new());
+        let interrupts = Arc::new(crate::sync::Mutex::new(false));
+        let interrupted = Arc::new(crate::sync::Condvar::new());
+        let other = {
+            let (parker, interrupts) = (parker.clone(), interrupts.clone());
+            let interrupted = interrupted.clone();
+            thread::spawn(move || {
+                if parker.unpark() == Unpark::NotifyDriver {
+                    *interrupts.lock() = true;
+                    interrupted.notify_one();
+                }
+            })
+        };
+        // The driver's wait lasts until its interrupt.
+        parker.park_in_driver(|| {
+            let mut seen = interrupts.lock();
+            while !*seen {
+                seen = interrupted.wait(seen);
+            }
+        });
+        other.join().unwrap();
+    });
+}
+
+/// [S7]: a push beside the abandoning of a home: one of the two drains it.
+#[test]
+fn push_against_abandon() {
+    loom::model(|| {
+        let pool = Pool::new(1);
+        let abandoned = Arc::new(AtomicUsize::new(0));
+        let drained = Arc::new(AtomicUsize::new(0));
+        let drain = |pool: &Pool, drained: &AtomicUsize| {
+            while let Steal::Success(_) = pool.injector.steal() {
+                // ORDERING: SeqCst: a test's counter.
+                drained.fetch_add(1, SeqCst);
+            }
+        };
+        let pusher = {
+            let (pool, abandoned, drained) = (pool.clone(), abandoned.clone(), drained.clone());
+            thread::spawn(move || {
+                pool.injector.push(1);
+                fence(SeqCst);
+                // ORDERING: as in `Home::schedule_remote`.
+                if abandoned.load(SeqCst) == 1 {
+                    drain(&pool, &drained);
+                }
+            })
+        };
+        // ORDERING: as in `Home::abandon`.
+        abandoned.store(1, SeqCst);
+        fence(SeqCst);
+        drain(&pool, &drained);
+        pusher.join().unwrap();
+        // ORDERING: SeqCst: a test's counter.
+        assert_eq!(drained.load(SeqCst), 1);
+    });
+}

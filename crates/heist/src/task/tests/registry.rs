@@ -1,0 +1,82 @@
+//! The registry on one thread.
+
+use super::support::Queue;
+use crate::clock::tsc::Ticks;
+use crate::task::{Details, Kind, NewTask, Phase, Registry, Runnable};
+use std::panic::Location;
+
+fn details(kind: Kind) -> Details {
+    Details {
+        kind,
+        site: Location::caller(),
+        born: Ticks::default(),
+        name: None,
+    }
+}
+
+fn insert(registry: &Registry, epoch: u64, hint: usize) -> Option<Runnable> {
+    let NewTask {
+        runnable,
+        registered,
+        join,
+    } = NewTask::new(std::future::pending::<()>(), Queue::new());
+    drop(join);
+    match registry.insert(hint, epoch, registered, details(Kind::Async)) {
+        Ok(id) => {
+            runnable.set_id(id);
+            Some(runnable)
+        }
+        Err(_) => None,
+    }
+}
+
+#[test]
+fn ids_lead_back_to_their_entries() {
+    let registry = Registry::new(4);
+    let epoch = registry.reopen();
+    let tasks: Vec<_> = (0..100)
+        .map(|i| insert(&registry, epoch, i).unwrap())
+        .collect();
+    assert_eq!((registry.len(epoch), registry.n_async()), (100, 100));
+    let mut ids: Vec<_> = tasks.iter().map(Runnable::id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), 100);
+    assert!(ids.iter().all(|&id| registry.details(id).is_some()));
+    assert!(
+        registry
+            .list(epoch)
+            .iter()
+            .all(|task| task.phase == Phase::Running)
+    );
+    for task in &tasks {
+        assert!(registry.release(task.id()));
+        assert!(!registry.release(task.id()), "released once");
+    }
+    assert_eq!(registry.len(epoch), 0);
+    // The queue of these tasks does not know the registry: the references that `release` passes
+    // on belong to nobody here, and are leaked with the cells.
+    tasks.into_iter().for_each(std::mem::forget);
+}
+
+#[test]
+fn a_closed_registry_and_another_epoch_refuse() {
+    let registry = Registry::new(2);
+    assert!(registry.is_drained(), "not yet opened");
+    let epoch = registry.reopen();
+    assert!(!registry.is_drained());
+    assert!(insert(&registry, epoch + 1, 0).is_none());
+    let first = insert(&registry, epoch, 0).unwrap();
+    let refused = NewTask::new(std::future::pending::<()>(), Queue::new());
+    // A refused task has no id, and its release must not hit the first slot of the first shard.
+    assert!(!registry.release(refused.runnable.id()));
+    assert!(registry.release(first.id()));
+    std::mem::forget(first);
+    registry.close_and_abort_all();
+    assert!(registry.is_drained());
+    // [R1]: refused in every shard.
+    assert!((0..4).all(|hint| insert(&registry, epoch, hint).is_none()));
+    let next = registry.reopen();
+    assert!(insert(&registry, epoch, 0).is_none(), "an old handle");
+    assert!(next > epoch);
+}

@@ -1,0 +1,57 @@
+//! How heavy a task has turned out to be.
+//!
+//! A task is *heavy* after two polls in a row that took longer than the limit, or from birth if it
+//! was spawned as a computation; four short ones in a row make it light again. One long poll is no
+//! proof: the kernel may have taken the worker's processor away meanwhile.
+//!
+//! Heavy tasks wait in a queue of their own and run when nothing light is ready (`scheduler.rs`).
+
+use crate::sync::AtomicU32;
+use crate::sync::atomic::Ordering::Relaxed;
+
+/// Light, and the last poll was short.
+const LIGHT: u32 = 0;
+/// Light, but the last poll was long.
+const SUSPECT: u32 = 1;
+/// The least value that is heavy; above it, the short polls that are still forgiven.
+const HEAVY: u32 = 2;
+const FORGIVEN: u32 = 3;
+/// Heavy by decree.
+const FIXED: u32 = u32::MAX;
+
+/// A task's weight. Written by whoever runs the task; all accesses are Relaxed, since a reader who
+/// sees an old value only takes the other queue.
+#[derive(Debug)]
+pub(crate) struct Weight(AtomicU32);
+
+impl Weight {
+    pub(super) fn light() -> Self {
+        Self(AtomicU32::new(LIGHT))
+    }
+
+    #[inline]
+    pub(crate) fn is_heavy(&self) -> bool {
+        self.0.load(Relaxed) >= HEAVY
+    }
+
+    /// Heavy, whatever its polls are like.
+    pub(crate) fn fix_heavy(&self) {
+        self.0.store(FIXED, Relaxed);
+    }
+
+    /// A poll has ended.
+    #[inline]
+    pub(crate) fn record(&self, long: bool) {
+        let weight = self.0.load(Relaxed);
+        let next = match (weight, long) {
+            (LIGHT, false) => return,
+            (FIXED, _) => return,
+            (LIGHT, true) => SUSPECT,
+            (SUSPECT, false) => LIGHT,
+            (_, true) => HEAVY + FORGIVEN,
+            (HEAVY, false) => LIGHT,
+            (credit, false) => credit - 1,
+        };
+        self.0.store(next, Relaxed);
+    }
+}

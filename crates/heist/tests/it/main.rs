@@ -1,0 +1,22 @@
+//! Integration tests: the public API on real threads and loopback sockets, in one binary.
+//!
+//! Nothing here sleeps to wait: a test waits for an event, or moves the virtual clock.
+
+mod abort;
+mod blocking;
+mod fairness;
+mod io;
+mod local;
+mod metrics;
+mod nesting;
+mod panics;
+mod rescue;
+mod shutdown;
+mod spawn;
+mod support;
+mod tcp;
+mod time;
+mod udp;
+#[cfg(unix)]
+mod unix;
+mod virtual_clock;

@@ -1,0 +1,245 @@
+//! Nothing holds IO, timers and light tasks up while a worker computes or blocks.
+//!
+//! A test that fails here hangs: what it waits for would come only after what it holds back.
+
+use crate::support::workers;
+use heist::io::{AsyncReadExt, AsyncWriteExt};
+use heist::net::{TcpListener, TcpStream};
+use heist::runtime::{Builder, Runtime};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// Tasks that block their workers, each until it is let go.
+struct Hostages {
+    release: Vec<Sender<()>>,
+    tasks: Vec<heist::task::JoinHandle<()>>,
+}
+
+impl Hostages {
+    /// Blocks `n` workers; returns when all of them are blocked.
+    fn take(runtime: &Runtime, n: usize) -> Self {
+        let (entered, has_entered) = mpsc::channel();
+        let (release, tasks) = (0..n)
+            .map(|_| {
+                let (release, released): (Sender<()>, Receiver<()>) = mpsc::channel();
+                let entered = entered.clone();
+                let task = runtime.spawn(async move {
+                    entered.send(()).unwrap();
+                    let _ = released.recv();
+                });
+                (release, task)
+            })
+            .unzip();
+        for _ in 0..n {
+            has_entered.recv().unwrap();
+        }
+        Self { release, tasks }
+    }
+
+    fn release(self, runtime: &Runtime) {
+        drop(self.release);
+        for task in self.tasks {
+            runtime.block_on(task).unwrap();
+        }
+    }
+}
+
+/// A timer, a round trip over a socket and a spawn from outside, all of which end.
+fn everything_goes_on(runtime: &Runtime) {
+    runtime.block_on(async {
+        heist::spawn(heist::time::sleep(Duration::from_millis(2)))
+            .await
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let server = heist::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut buf = [0; 4];
+            stream.read_exact(&mut buf).await.unwrap();
+            stream.write_all(&buf).await.unwrap();
+        });
+        heist::spawn(async move {
+            let mut stream = TcpStream::connect(addr).await.unwrap();
+            stream.write_all(b"ping").await.unwrap();
+            let mut buf = [0; 4];
+            stream.read_exact(&mut buf).await.unwrap();
+        })
+        .await
+        .unwrap();
+        server.await.unwrap();
+    });
+}
+
+#[test]
+fn one_worker_of_several_blocks() {
+    for n in [2, 4] {
+        let runtime = workers(n);
+        everything_goes_on(&runtime);
+        let hostages = Hostages::take(&runtime, 1);
+        everything_goes_on(&runtime);
+        hostages.release(&runtime);
+        everything_goes_on(&runtime);
+    }
+}
+
+#[test]
+fn every_worker_blocks() {
+    for n in [1, 2] {
+        let runtime = workers(n);
+        for _ in 0..3 {
+            let hostages = Hostages::take(&runtime, n);
+            everything_goes_on(&runtime);
+            hostages.release(&runtime);
+            everything_goes_on(&runtime);
+        }
+    }
+}
+
+#[test]
+fn a_timer_that_a_stuck_task_armed_fires() {
+    let runtime = workers(2);
+    let (fired, has_fired) = mpsc::channel();
+    let stuck = runtime.spawn(async move {
+        // Armed on this worker's wheel by its first poll, in this very poll.
+        let mut sleep = Box::pin(heist::time::sleep(Duration::from_millis(3)));
+        struct Tell(Mutex<Sender<()>>);
+        impl std::task::Wake for Tell {
+            fn wake(self: Arc<Self>) {
+                self.0.lock().unwrap().send(()).unwrap();
+            }
+        }
+        let waker = std::task::Waker::from(Arc::new(Tell(Mutex::new(fired))));
+        let mut cx = std::task::Context::from_waker(&waker);
+        assert!(sleep.as_mut().poll(&mut cx).is_pending());
+        // This worker does nothing until its own timer has fired elsewhere.
+        has_fired.recv().unwrap();
+    });
+    runtime.block_on(stuck).unwrap();
+}
+
+#[test]
+fn computations_leave_io_and_timers_alone() {
+    for n in [1, 2] {
+        let runtime = workers(n);
+        let (release, released): (Vec<_>, Vec<_>) =
+            (0..n + 2).map(|_| mpsc::channel::<()>()).unzip();
+        let _guard = runtime.enter();
+        let calls: Vec<_> = released
+            .into_iter()
+            .map(|released| heist::compute(move || released.recv().is_err()))
+            .collect();
+        drop(_guard);
+        everything_goes_on(&runtime);
+        drop(release);
+        for call in calls {
+            assert!(runtime.block_on(call).unwrap());
+        }
+        everything_goes_on(&runtime);
+    }
+}
+
+#[test]
+fn a_computation_that_never_began_can_be_aborted_and_panics_are_delivered() {
+    let runtime = workers(1);
+    runtime.block_on(async {
+        let (release, released) = mpsc::channel::<()>();
+        let first = heist::compute(move || released.recv().is_err());
+        let second = heist::compute(|| panic!("ran"));
+        second.abort();
+        drop(release);
+        assert!(second.await.unwrap_err().is_aborted());
+        assert!(first.await.unwrap());
+        assert!(
+            heist::compute(|| panic!("yes"))
+                .await
+                .unwrap_err()
+                .is_panic()
+        );
+    });
+    let local = crate::support::local();
+    assert_eq!(
+        local.block_on(async { heist::compute(|| 5).await.unwrap() }),
+        5
+    );
+}
+
+#[test]
+fn computations_get_their_share_beside_light_tasks_that_never_rest() {
+    let runtime = workers(1);
+    runtime.block_on(async {
+        let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let busy = {
+            let stop = stop.clone();
+            heist::spawn(async move {
+                while !stop.load(std::sync::atomic::Ordering::SeqCst) {
+                    heist::task::yield_now().await;
+                }
+            })
+        };
+        for _ in 0..5 {
+            heist::compute(|| ()).await.unwrap();
+        }
+        stop.store(true, std::sync::atomic::Ordering::SeqCst);
+        busy.await.unwrap();
+    });
+}
+
+#[test]
+fn tasks_that_compute_again_and_again_step_aside_by_themselves() {
+    let runtime = workers(1);
+    runtime.block_on(async {
+        let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let hogs: Vec<_> = (0..4)
+            .map(|_| {
+                let stop = stop.clone();
+                heist::spawn(async move {
+                    while !stop.load(std::sync::atomic::Ordering::SeqCst) {
+                        let start = std::time::Instant::now();
+                        while start.elapsed() < Duration::from_millis(2) {
+                            std::hint::spin_loop();
+                        }
+                        heist::task::yield_now().await;
+                    }
+                })
+            })
+            .collect();
+        for _ in 0..20 {
+            heist::spawn(heist::time::sleep(Duration::from_millis(1)))
+                .await
+                .unwrap();
+        }
+        stop.store(true, std::sync::atomic::Ordering::SeqCst);
+        for hog in hogs {
+            hog.await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_stall_is_reported_once_while_it_lasts() {
+    let (report, reports) = mpsc::channel();
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .on_stall(Duration::from_millis(20), move |stall| {
+            report.send(stall.clone()).unwrap();
+        })
+        .build()
+        .unwrap();
+    let (release, released) = mpsc::channel::<()>();
+    let _guard = runtime.enter();
+    let stuck = heist::task::Builder::new().name("stuck").spawn(async move {
+        let _ = released.recv();
+    });
+    drop(_guard);
+    // The task still blocks when the report comes.
+    let stall = reports.recv().unwrap();
+    assert_eq!((stall.name(), stall.task()), (Some("stuck"), stuck.id()));
+    assert_eq!(stall.spawn_site().unwrap().file(), file!());
+    assert!(stall.lasted() >= Duration::from_millis(20) && stall.worker() < 2);
+    assert!(stall.to_string().contains("`stuck`, spawned at"), "{stall}");
+    drop(release);
+    runtime.block_on(stuck).unwrap();
+    drop(runtime);
+    assert!(reports.recv().is_err(), "one report for one stall");
+}
