@@ -17,6 +17,7 @@ mod locks;
 mod parallel;
 mod queues;
 mod runners;
+mod semaphore;
 pub mod signals;
 mod staggered;
 mod taskgroups;
@@ -38,11 +39,10 @@ pub use exceptions::{
     TimeoutError, ValueError,
 };
 pub use futures::{CallbackId, Future};
-pub use locks::{
-    BoundedSemaphore, Condition, ConditionGuard, Event, Lock, LockGuard, Semaphore, SemaphoreGuard,
-};
+pub use locks::{Condition, ConditionGuard, Event, Lock, LockGuard};
 pub use queues::{LifoQueue, PriorityQueue, Queue, QueueStore};
 pub use runners::{Runner, run};
+pub use semaphore::{BoundedSemaphore, Semaphore, SemaphoreGuard};
 pub use staggered::{Race, staggered_race};
 pub use taskgroups::{ChildBuilder, TaskGroup};
 pub use tasks::{

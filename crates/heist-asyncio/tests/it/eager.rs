@@ -22,6 +22,7 @@ fn a_loop_can_be_told_to_be_eager() {
 }
 
 /// CPython: test_eager_task_factory.EagerTaskFactoryLoopTests.test_await_future_during_eager_step
+/// Holds to [W1].
 #[test]
 fn a_future_set_before_the_eager_step_is_no_wait() {
     eagerly(async {

@@ -18,6 +18,7 @@ fn on_both<F: Future<Output = asyncio::Result<()>>>(main: impl Fn() -> F) {
     }
 }
 
+/// Holds to [S2], [S4].
 #[test]
 fn a_task_in_a_foreign_future_is_dropped_there_when_cancelled() {
     struct Gone(asyncio::Event);
@@ -179,6 +180,7 @@ fn the_loser_of_a_select_hands_its_item_on() {
     });
 }
 
+/// Holds to [W5].
 #[test]
 fn a_lock_is_handed_on_by_a_dropped_acquire() {
     run(async {

@@ -324,6 +324,7 @@ fn the_last_callback_may_be_removed() {
 }
 
 /// CPython: test_futures.BaseFutureDoneCallbackTests.test_callbacks_invoked_on_set_result
+/// Holds to [C2].
 #[test]
 fn callbacks_are_called_after_a_result() {
     assert_eq!(

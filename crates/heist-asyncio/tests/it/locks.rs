@@ -71,6 +71,7 @@ fn a_cancelled_acquire_leaves_the_line() {
 }
 
 /// CPython: test_locks.LockTests.test_cancel_race
+/// Holds to [P1].
 #[test]
 fn a_cancelled_waiter_hands_the_turn_on() {
     run(async {

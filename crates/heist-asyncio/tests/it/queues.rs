@@ -261,6 +261,7 @@ fn one_cancelled_reader_does_not_take_the_item_with_it() {
 }
 
 /// CPython: test_queues.QueuePutTests.test_get_cancel_drop_many_pending_readers
+/// Holds to [Q1].
 #[test]
 fn many_cancelled_readers_pass_the_items_on() {
     run(async {
@@ -400,6 +401,7 @@ fn cancelled_putters_leave_the_line() {
 }
 
 /// CPython: test_queues.QueuePutTests.test_cancelled_put_silence_value_error_exception
+/// Holds to [K3].
 #[test]
 fn a_putter_that_was_woken_and_cancelled_ends_cancelled() {
     run(async {

@@ -238,6 +238,7 @@ fn a_barrier_lets_each_group_through() {
     });
 }
 
+/// Holds to [G1], [G6].
 #[test]
 fn a_group_leaves_no_child_alive() {
     on_all(|seed| async move {
@@ -281,6 +282,7 @@ fn a_group_leaves_no_child_alive() {
     });
 }
 
+/// Holds to [C1], [C3], [K4].
 #[test]
 fn a_cancel_is_delivered_once_through_chains_of_tasks() {
     on_all(|seed| async move {
@@ -315,6 +317,7 @@ fn a_cancel_is_delivered_once_through_chains_of_tasks() {
     });
 }
 
+/// Holds to [D3].
 #[test]
 fn a_timeout_never_hits_the_code_after_it() {
     on_all(|seed| async move {

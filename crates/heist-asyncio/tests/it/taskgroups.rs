@@ -53,6 +53,7 @@ fn a_child_may_be_awaited_inside() {
 }
 
 /// CPython: test_taskgroups.TestTaskGroup.test_taskgroup_03
+/// Holds to [G4].
 #[test]
 fn a_child_that_is_cancelled_counts_for_nothing() {
     run(async {
@@ -71,6 +72,7 @@ fn a_child_that_is_cancelled_counts_for_nothing() {
 }
 
 /// CPython: test_taskgroups.TestTaskGroup.test_taskgroup_04
+/// Holds to [G2].
 #[test]
 fn a_failing_child_cancels_its_siblings_and_the_body() {
     run(async {
@@ -666,6 +668,7 @@ fn a_coroutine_that_is_refused_is_dropped() {
 }
 
 /// CPython: test_taskgroups.TestTaskGroup.test_cancelling_level_preserved
+/// Holds to [G3].
 #[test]
 fn a_group_leaves_the_count_of_requests_as_it_was() {
     run(async {
@@ -705,6 +708,7 @@ fn two_nested_groups_that_fail_at_once_give_both_errors() {
 }
 
 /// CPython: test_taskgroups.TestTaskGroup.test_error_and_cancel
+/// Holds to [G5].
 #[test]
 fn a_request_beside_an_error_is_delivered_after_the_group() {
     run(async {

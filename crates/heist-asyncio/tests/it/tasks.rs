@@ -23,6 +23,7 @@ fn a_task_runs_coroutines_inside_coroutines() {
 }
 
 /// CPython: test_tasks.BaseTaskTests.test_task_awaits_on_itself
+/// Holds to [W2].
 #[test]
 fn a_task_that_awaits_itself_gets_an_error() {
     run(async {
@@ -91,6 +92,7 @@ fn ensure_future_takes_a_boxed_coroutine() {
 }
 
 /// CPython: test_tasks.BaseTaskTests.test_cancelling
+/// Holds to [K1].
 #[test]
 fn cancelling_counts_the_requests() {
     run(async {
@@ -207,6 +209,7 @@ fn the_message_of_a_cancel_is_in_the_exception() {
 }
 
 /// CPython: test_tasks.BaseTaskTests.test_cancel_with_message_before_starting_task
+/// Holds to [S1].
 #[test]
 fn a_task_cancelled_before_its_start_never_runs() {
     run(async {
@@ -224,6 +227,7 @@ fn a_task_cancelled_before_its_start_never_runs() {
 }
 
 /// CPython: test_tasks.BaseTaskTests.test_cancel_yield
+/// Holds to [K2].
 #[test]
 fn a_cancel_is_delivered_at_a_bare_yield() {
     run(async {
@@ -261,6 +265,7 @@ fn a_cancelled_future_cancels_the_task_that_awaits_it() {
 }
 
 /// CPython: test_tasks.BaseTaskTests.test_cancel_both_task_and_inner_future
+/// Holds to [W4].
 #[test]
 fn task_and_future_may_both_be_cancelled() {
     run(async {
@@ -323,6 +328,7 @@ fn a_task_may_go_on_waiting_after_its_cancellation() {
 }
 
 /// CPython: test_tasks.BaseTaskTests.test_cancel_current_task
+/// Holds to [W3].
 #[test]
 fn a_task_may_cancel_itself() {
     run(async {
@@ -340,6 +346,7 @@ fn a_task_may_cancel_itself() {
 }
 
 /// CPython: test_tasks.BaseTaskTests.test_cancel_at_end
+/// Holds to [S3].
 #[test]
 fn a_task_that_cancels_itself_at_its_end_is_cancelled() {
     run(async {
@@ -381,6 +388,7 @@ fn a_cancelled_task_passes_its_cancellation_to_the_one_who_awaits() {
 }
 
 /// CPython: test_tasks.BaseTaskTests.test_stop_while_run_in_complete
+/// Holds to [L3].
 #[test]
 fn a_loop_that_is_stopped_does_not_complete_its_run() {
     let mut runner = asyncio::Runner::virtual_clock();
@@ -399,6 +407,7 @@ fn a_loop_that_is_stopped_does_not_complete_its_run() {
 }
 
 /// CPython: test_tasks.BaseTaskTests.test_sleep
+/// Holds to [L4].
 #[test]
 fn sleep_gives_its_value_after_its_time() {
     run(async {
@@ -774,5 +783,18 @@ fn a_task_tells_its_context() {
             .spawn(async { Ok(()) })?;
         assert!(task.get_context().is_same(&context));
         task.await
+    });
+}
+
+/// A panic is an exception, [S5], and its payload can be taken out.
+#[test]
+fn a_panic_ends_its_task_with_an_exception() {
+    run(async {
+        let task: asyncio::Task<()> = asyncio::create_task(async { panic!("on purpose") });
+        let error = task.await.unwrap_err();
+        let panic = error.downcast_ref::<asyncio::PanicError>().unwrap();
+        assert_eq!(panic.message(), "on purpose");
+        assert!(panic.take_payload().is_some() && panic.take_payload().is_none());
+        Ok(())
     });
 }

@@ -11,6 +11,7 @@ async fn long_sleep() -> asyncio::Result<()> {
 }
 
 /// CPython: test_timeouts.TimeoutTests.test_timeout_basic
+/// Holds to [D1].
 #[test]
 fn a_block_that_takes_too_long_times_out() {
     run(async {
@@ -210,6 +211,7 @@ fn a_cancel_from_outside_is_no_timeout() {
 }
 
 /// CPython: test_timeouts.TimeoutTests.test_outer_task_is_not_cancelled
+/// Holds to [D2].
 #[test]
 fn a_task_that_timed_out_is_not_cancelled() {
     run(async {
