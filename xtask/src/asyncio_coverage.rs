@@ -8,7 +8,6 @@ use std::path::Path;
 
 /// What is left out, by the beginning of its name, and why.
 const LEFT_OUT: &[(&str, &str)] = &[
-    ("test_runners.RunnerTests.test_interrupt", "Ctrl-C waits for the core's signals"),
     ("test_pep492.StreamReaderTests", "streams are another issue"),
 ];
 

@@ -13,6 +13,8 @@ pub mod contextvars;
 mod events;
 mod exceptions;
 mod futures;
+#[cfg(unix)]
+mod interrupts;
 mod locks;
 mod parallel;
 mod queues;

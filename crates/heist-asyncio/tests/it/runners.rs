@@ -1,4 +1,4 @@
-//! Ported from CPython's `test_runners.py`. Its tests of Ctrl-C are not here: the core has no signals yet.
+//! Ported from CPython's `test_runners.py`.
 
 use std::sync::Arc;
 
@@ -225,4 +225,62 @@ fn a_run_inside_a_runner_is_an_error() {
             Ok(())
         })
         .unwrap();
+}
+
+/// Runs what interrupts itself, one at a time: the process has one Ctrl-C.
+#[cfg(unix)]
+fn interrupted(main: impl Fn() -> futures_util::future::BoxFuture<'static, asyncio::Result<()>>) {
+    static ONE: parking_lot::Mutex<()> = parking_lot::Mutex::new(());
+    let _one = ONE.lock();
+    for runner in [Runner::current_thread(), Runner::new().worker_threads(2)] {
+        let mut runner = runner.catch_interrupts(true);
+        let error = runner.run(main()).unwrap_err();
+        assert!(error.is::<asyncio::KeyboardInterrupt>(), "{error}");
+        runner.close().unwrap();
+    }
+}
+
+#[cfg(unix)]
+fn interrupt() {
+    signal_hook::low_level::raise(signal_hook::consts::SIGINT).unwrap();
+}
+
+/// CPython: test_runners.RunnerTests.test_interrupt_call_soon
+#[cfg(unix)]
+#[test]
+fn ctrl_c_cancels_a_busy_main() {
+    interrupted(|| {
+        Box::pin(async {
+            interrupt();
+            loop {
+                asyncio::yield_now().await?;
+            }
+        })
+    });
+}
+
+/// CPython: test_runners.RunnerTests.test_interrupt_wait
+#[cfg(unix)]
+#[test]
+fn ctrl_c_cancels_a_waiting_main() {
+    interrupted(|| {
+        Box::pin(async {
+            asyncio::get_running_loop()?.call_soon(interrupt);
+            asyncio::Future::<()>::new().await
+        })
+    });
+}
+
+/// CPython: test_runners.RunnerTests.test_interrupt_cancelled_task
+#[cfg(unix)]
+#[test]
+fn a_second_ctrl_c_ends_a_main_that_swallowed_the_first() {
+    interrupted(|| {
+        Box::pin(async {
+            interrupt();
+            asyncio::Future::<()>::new().await.ok();
+            interrupt();
+            asyncio::Future::<()>::new().await
+        })
+    });
 }
