@@ -8,14 +8,20 @@
 mod barrier;
 mod base_events;
 mod cell;
+mod contextlib;
 pub mod contextvars;
 mod events;
 mod exceptions;
 mod futures;
+#[cfg(unix)]
+mod interrupts;
 mod locks;
 mod parallel;
 mod queues;
 mod runners;
+mod semaphore;
+pub mod signals;
+mod staggered;
 mod taskgroups;
 mod tasks;
 mod threads;
@@ -23,6 +29,7 @@ mod timeouts;
 mod wait;
 
 pub use barrier::Barrier;
+pub use contextlib::AsyncExitStack;
 pub use contextvars::{Context, ContextVar, Token, copy_context};
 pub use events::{
     ErrorContext, EventLoop, ExceptionHandler, Handle, LoopTime, TimerHandle, get_running_loop,
@@ -34,11 +41,11 @@ pub use exceptions::{
     TimeoutError, ValueError,
 };
 pub use futures::{CallbackId, Future};
-pub use locks::{
-    BoundedSemaphore, Condition, ConditionGuard, Event, Lock, LockGuard, Semaphore, SemaphoreGuard,
-};
+pub use locks::{Condition, ConditionGuard, Event, Lock, LockGuard};
 pub use queues::{LifoQueue, PriorityQueue, Queue, QueueStore};
 pub use runners::{Runner, run};
+pub use semaphore::{BoundedSemaphore, Semaphore, SemaphoreGuard};
+pub use staggered::{Race, staggered_race};
 pub use taskgroups::{ChildBuilder, TaskGroup};
 pub use tasks::{
     AsCompleted, Awaitable, Builder, Child, Gathering, IntoTask, Item, ReturnWhen, Shielded, Task,
@@ -51,3 +58,8 @@ pub use threads::{
 };
 pub use timeouts::{Timeout, timeout, timeout_at};
 pub use wait::Waiting;
+
+/// The book's chapter, whose snippets are tested here.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/asyncio.md")]
+struct Book;

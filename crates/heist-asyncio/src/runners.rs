@@ -17,6 +17,8 @@ use crate::cell::{AnyCell, Node, Status, add_internal};
 use crate::contextvars::{Context, copy_context};
 use crate::events::{Body, ErrorContext, EventLoop, Frame, FrameGuard, LoopTime};
 use crate::exceptions::{DeadlockError, Exception, Result, runtime_error};
+#[cfg(unix)]
+use crate::interrupts::Interrupts;
 use crate::parallel::Parallel;
 use crate::tasks::{Builder, TaskFuture, TaskHandle, gather_nodes};
 use crate::wait::{fetch_take, value_of};
@@ -42,6 +44,7 @@ pub struct Runner {
     flavor: Flavor,
     n_workers: Option<usize>,
     debug: Option<bool>,
+    catches_interrupts: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +85,7 @@ impl Runner {
             flavor,
             n_workers: None,
             debug: None,
+            catches_interrupts: false,
         }
     }
 
@@ -101,6 +105,17 @@ impl Runner {
     #[must_use]
     pub fn worker_threads(mut self, n: usize) -> Runner {
         self.n_workers = Some(n);
+        self
+    }
+
+    /// Makes runs answer Ctrl-C as asyncio's do: the first cancels the main task, which may clean up, and the run raises
+    /// [`KeyboardInterrupt`](crate::KeyboardInterrupt) where that ends it; the second ends the run at once.
+    ///
+    /// It is not the default, because a process that has caught Ctrl-C once does not get the system's own reaction
+    /// back. Only on Unix is there anything to catch.
+    #[must_use]
+    pub fn catch_interrupts(mut self, catch: bool) -> Runner {
+        self.catches_interrupts = catch;
         self
     }
 
@@ -202,16 +217,24 @@ impl Runner {
                 "Runner.run() cannot be called from a running event loop",
             ));
         }
+        let catches_interrupts = self.catches_interrupts;
         let open = self.open()?;
         let context = context.unwrap_or_else(|| open.context.clone());
         let builder = Builder::new().on(open.event_loop.clone()).context(context);
         let (cell, _) = builder.prepare::<T>(MAIN_SLOT)?;
         let node = cell.node();
         let main = pin!(TaskFuture::new(cell.clone(), coroutine));
-        let result = open.run_main(&node, main);
-        result?;
-        let outcome = node.core().state.lock().outcome();
-        outcome?;
+        let outcome = |result: Result<()>| result.and_then(|()| node.core().state.lock().outcome());
+        #[cfg(unix)]
+        if catches_interrupts {
+            let interrupts = Interrupts::listen(open.runtime(), &open.event_loop, &node)?;
+            let watched = pin!(interrupts.unless_aborted(main));
+            let result = open.run_main(&node, watched);
+            interrupts.outcome(&node, outcome(result))?;
+            return value_of(fetch_take(&cell));
+        }
+        let _ = catches_interrupts;
+        outcome(open.run_main(&node, main))?;
         value_of(fetch_take(&cell))
     }
 
@@ -232,6 +255,14 @@ impl Runner {
 }
 
 impl Open {
+    #[cfg(unix)]
+    fn runtime(&self) -> &Runtime {
+        match &self.runtime {
+            Core::Many(runtime) => runtime,
+            Core::One(runtime) => runtime,
+        }
+    }
+
     /// Runs a task whose coroutine is on the caller's stack.
     fn run_main(&self, node: &Node, main: Pin<&mut dyn Future<Output = ()>>) -> Result<()> {
         match &self.runtime {
@@ -243,6 +274,9 @@ impl Open {
                 let frame = self.frame();
                 runtime.block_on(main);
                 drop(frame);
+                if !node.core().is_done() {
+                    self.abandon(node);
+                }
                 Ok(())
             }
         }

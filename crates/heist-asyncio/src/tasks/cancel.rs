@@ -35,57 +35,41 @@ pub(crate) fn cancel_wait(node: &Node, id: u64, message: &Message) -> bool {
 
 fn walk(first: Node, mut id: Option<u64>, message: &Message) -> bool {
     let mut node = first;
-    // The task before, and the wait through which the walk left it.
-    let mut before: Option<(Node, Vec<Wait>)> = None;
+    // The tasks that the walk has passed, each with the wait through which it left.
+    let mut path: Vec<(Node, Wait)> = Vec::new();
     let (mut anchor, mut steps, mut lap) = (node.clone(), 0_usize, 1_usize);
     loop {
-        let mut answer = ask(&node, id, message);
-        if let Answer::Fan(children, requested) = answer {
-            let accepted = children
-                .iter()
-                .map(|child| cancel(child, message))
-                .fold(false, |any, one| any | one);
-            if accepted {
-                return true;
-            }
-            if let Role::Gather {
-                cancel_requested, ..
-            } = &mut node.core().state.lock().role
-            {
-                *cancel_requested = requested;
-            }
-            answer = Answer::Refused;
-        }
-        let waits = match answer {
-            Answer::Cancelled(completion) => {
-                completion.dispatch(&node);
-                return true;
-            }
-            Answer::Marked(waker) => {
-                if let Some(waker) = waker {
-                    waker.wake();
-                }
-                return true;
-            }
-            Answer::Refused | Answer::Fan(..) => match before.take() {
-                None => return false,
-                Some((task, waits)) => match mark(&task, &waits, message) {
-                    None => return true,
-                    Some(waits) => {
+        let waits = match tell(&node, id, message) {
+            Told::Taken => return true,
+            Told::Follow(waits) => waits,
+            // [K3]: the one before keeps the mark; where that is done by now, the one before that.
+            Told::Refused => loop {
+                let Some((task, wait)) = path.pop() else {
+                    return false;
+                };
+                match mark(&task, std::slice::from_ref(&wait), message) {
+                    Marked::Set => return true,
+                    Marked::Done => {}
+                    Marked::Changed(waits) => {
                         node = task;
-                        waits
+                        break waits;
                     }
-                },
+                }
             },
-            Answer::Follow(waits) => waits,
         };
         match <[Wait; 1]>::try_from(waits) {
             Ok([wait]) => {
                 let task = std::mem::replace(&mut node, wait.node.clone());
                 id = Some(wait.id);
-                before = Some((task, vec![wait]));
+                path.push((task, wait));
             }
-            Err(waits) => return fan_out(&node, waits, message),
+            Err(waits) => {
+                if fan_out(&node, waits, message) {
+                    return true;
+                }
+                // The task is done by now: asked again, it refuses.
+                continue;
+            }
         }
         // Brent's way to notice a circle: the anchor moves at each power of two.
         steps += 1;
@@ -98,7 +82,48 @@ fn walk(first: Node, mut id: Option<u64>, message: &Message) -> bool {
     }
 }
 
-/// A task under `join!` waits on several cells: all are told.
+/// What a step of the walk came to.
+enum Told {
+    Taken,
+    Refused,
+    Follow(Vec<Wait>),
+}
+
+/// Tells one cell, and runs what its answer asks for.
+fn tell(node: &Node, id: Option<u64>, message: &Message) -> Told {
+    match ask(node, id, message) {
+        Answer::Refused => Told::Refused,
+        Answer::Follow(waits) => Told::Follow(waits),
+        Answer::Cancelled(completion) => {
+            completion.dispatch(node);
+            Told::Taken
+        }
+        Answer::Marked(waker) => {
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+            Told::Taken
+        }
+        Answer::Fan(children, requested) => {
+            let accepted = children
+                .iter()
+                .map(|child| cancel(child, message))
+                .fold(false, |any, one| any | one);
+            if accepted {
+                return Told::Taken;
+            }
+            if let Role::Gather {
+                cancel_requested, ..
+            } = &mut node.core().state.lock().role
+            {
+                *cancel_requested = requested;
+            }
+            Told::Refused
+        }
+    }
+}
+
+/// A task under `join!` waits on several cells: all are told. False where the task is done by now.
 fn fan_out(task: &Node, mut waits: Vec<Wait>, message: &Message) -> bool {
     loop {
         let accepted = waits
@@ -109,8 +134,9 @@ fn fan_out(task: &Node, mut waits: Vec<Wait>, message: &Message) -> bool {
             return true;
         }
         match mark(task, &waits, message) {
-            None => return true,
-            Some(now) => waits = now,
+            Marked::Set => return true,
+            Marked::Done => return false,
+            Marked::Changed(now) => waits = now,
         }
     }
 }
@@ -152,18 +178,28 @@ fn ask(node: &Node, id: Option<u64>, message: &Message) -> Answer {
     answer
 }
 
-/// What a task waits on refused: the task keeps the mark, `[K3]`, unless it waits on something else by now, `[K4]`:
-/// that comes back.
-fn mark(task: &Node, seen: &[Wait], message: &Message) -> Option<Vec<Wait>> {
+/// What became of a mark.
+enum Marked {
+    Set,
+    /// The task is done: it can take nothing any more.
+    Done,
+    /// The task waits on something else by now, `[K4]`.
+    Changed(Vec<Wait>),
+}
+
+/// What a task waits on refused: the task keeps the mark, `[K3]`.
+fn mark(task: &Node, seen: &[Wait], message: &Message) -> Marked {
     let mut state = task.core().state.lock();
     if state.is_done() {
-        return None;
+        return Marked::Done;
     }
-    let half = state.task()?;
+    let Some(half) = state.task() else {
+        return Marked::Done;
+    };
     let is_same = |(a, b): (&Wait, &Wait)| a.id == b.id && is_same_node(&a.node, &b.node);
     let is_unchanged = half.waits.len() == seen.len() && half.waits.iter().zip(seen).all(is_same);
     if !half.waits.is_empty() && !is_unchanged {
-        return Some(half.waits.clone());
+        return Marked::Changed(half.waits.clone());
     }
     half.must_cancel = true;
     let waker = if half.is_in_foreign_future() {
@@ -176,5 +212,5 @@ fn mark(task: &Node, seen: &[Wait], message: &Message) -> Option<Vec<Wait>> {
     if let Some(waker) = waker {
         waker.wake();
     }
-    None
+    Marked::Set
 }

@@ -54,7 +54,6 @@ pub use wait_for::wait_for;
 /// });
 /// assert_eq!(total.unwrap(), 42);
 /// ```
-#[must_use = "a task runs whether it is awaited or not, but its exception should be seen"]
 pub struct Task<T: Send + 'static>(pub(crate) Arc<Cell<T>>);
 
 /// Any task, whatever its result: to cancel it, name it, or see whether it is done.

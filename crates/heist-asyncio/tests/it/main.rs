@@ -13,4 +13,19 @@ mod value;
 #[path = "../../examples/scenario/world.rs"]
 mod world;
 
+mod barriers;
+mod eager;
+mod foreign;
+mod futures;
+mod locks;
+mod queues;
+mod runners;
 mod scenarios;
+mod stress;
+mod support;
+mod taskgroups;
+mod tasks;
+mod tasks_many;
+mod threads;
+mod timeouts;
+mod waitfor;

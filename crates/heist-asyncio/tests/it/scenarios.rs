@@ -59,6 +59,7 @@ fn mixed() {
     check_theme("mixed");
 }
 
+/// Holds to [L1], [L2].
 #[test]
 fn races() {
     check_theme("races");

@@ -1,0 +1,204 @@
+//! Futures that are not the facade's, and the facade's under `join!` and `select!`.
+
+use std::future::{Future, pending};
+
+use futures_util::{future::Either, future::select, join, pin_mut};
+use heist_asyncio as asyncio;
+
+use crate::support::{Record, ms, passes, run};
+
+/// Runs a coroutine on the exact loop and on the parallel one.
+fn on_both<F: Future<Output = asyncio::Result<()>>>(main: impl Fn() -> F) {
+    for mut runner in [
+        asyncio::Runner::current_thread(),
+        asyncio::Runner::new().worker_threads(2),
+    ] {
+        runner.run(main()).unwrap();
+        runner.close().unwrap();
+    }
+}
+
+/// Holds to [S2], [S4].
+#[test]
+fn a_task_in_a_foreign_future_is_dropped_there_when_cancelled() {
+    struct Gone(asyncio::Event);
+    impl Drop for Gone {
+        fn drop(&mut self) {
+            self.0.set();
+        }
+    }
+    on_both(|| async {
+        let (waiting, gone) = (asyncio::Event::new(), asyncio::Event::new());
+        let task = {
+            let (waiting, guard) = (waiting.clone(), Gone(gone.clone()));
+            asyncio::create_task(async move {
+                let _guard = guard;
+                waiting.set();
+                pending::<()>().await;
+                Ok(())
+            })
+        };
+        waiting.wait().await?;
+        task.cancel();
+        assert!(task.await.unwrap_err().is_cancelled());
+        assert!(gone.is_set());
+        Ok(())
+    });
+}
+
+#[test]
+fn a_timeout_around_a_foreign_future_times_out() {
+    on_both(|| async {
+        let result: asyncio::Result<()> = asyncio::timeout(ms(1), async |_| {
+            pending::<()>().await;
+            Ok(())
+        })
+        .await;
+        assert!(result.unwrap_err().is::<asyncio::TimeoutError>());
+        Ok(())
+    });
+}
+
+#[test]
+fn a_group_whose_body_is_in_a_foreign_future_awaits_its_children() {
+    on_both(|| async {
+        let order = Record::new();
+        let task = {
+            let order = order.clone();
+            asyncio::create_task(async move {
+                let result: asyncio::Result<()> = asyncio::TaskGroup::scope(async |group| {
+                    let order = order.clone();
+                    group.create_task(async move {
+                        let result = asyncio::sleep(ms(10_000)).await;
+                        asyncio::yield_now().await?;
+                        order.push("child");
+                        result
+                    })?;
+                    pending::<()>().await;
+                    Ok(())
+                })
+                .await;
+                order.push("group");
+                result
+            })
+        };
+        asyncio::sleep(ms(2)).await?;
+        task.cancel();
+        assert!(task.await.unwrap_err().is_cancelled());
+        assert_eq!(order.get(), ["child", "group"]);
+        Ok(())
+    });
+}
+
+#[test]
+fn cancellable_gives_the_error_to_code_that_cleans_up() {
+    on_both(|| async {
+        let task = asyncio::create_task(async {
+            let result = asyncio::cancellable(pending::<()>()).await;
+            assert!(result.unwrap_err().is_cancelled());
+            asyncio::yield_now().await?;
+            Ok("cleaned up")
+        });
+        asyncio::sleep(ms(1)).await?;
+        task.cancel_msg("stop");
+        assert_eq!(task.await?, "cleaned up");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_core_timer_is_a_foreign_future() {
+    on_both(|| async {
+        heist::time::sleep(ms(1)).await;
+        let result = asyncio::wait_for(
+            async {
+                heist::time::sleep(ms(10_000)).await;
+                Ok(())
+            },
+            ms(1),
+        )
+        .await;
+        assert!(result.unwrap_err().is::<asyncio::TimeoutError>());
+        Ok(())
+    });
+}
+
+#[test]
+fn a_cancel_reaches_every_branch_of_a_join() {
+    on_both(|| async {
+        let task = asyncio::create_task(async {
+            let event = asyncio::Event::new();
+            let queue = asyncio::Queue::<i32>::new(0);
+            let (a, b, c) = join!(event.wait(), queue.get(), async {
+                asyncio::Result::<i32>::Ok(1)
+            });
+            assert!(a.unwrap_err().is_cancelled() && b.unwrap_err().is_cancelled());
+            assert_eq!(c.unwrap(), 1);
+            assert_eq!(event.n_waiting(), 0);
+            Ok(())
+        });
+        asyncio::sleep(ms(1)).await?;
+        task.cancel();
+        task.await
+    });
+}
+
+#[test]
+fn the_loser_of_a_select_hands_its_item_on() {
+    run(async {
+        let queue = asyncio::Queue::new(0);
+        let other = {
+            let queue = queue.clone();
+            asyncio::create_task(async move {
+                asyncio::yield_now().await?;
+                queue.get().await
+            })
+        };
+        {
+            let event = asyncio::Event::new();
+            let (get, set) = (queue.get(), event.wait());
+            pin_mut!(get);
+            pin_mut!(set);
+            let setter = {
+                let (event, queue) = (event.clone(), queue.clone());
+                asyncio::create_task(async move {
+                    passes(2).await;
+                    event.set();
+                    // The waiting get is woken too, but the select has a winner by then.
+                    queue.put_nowait(5)
+                })
+            };
+            match select(set, get).await {
+                Either::Left((set, _)) => set?,
+                Either::Right(_) => panic!("the event was first"),
+            }
+            setter.await?;
+        }
+        assert_eq!(other.await?, 5);
+        assert_eq!(queue.n_waiting(), (0, 0));
+        Ok(())
+    });
+}
+
+/// Holds to [W5].
+#[test]
+fn a_lock_is_handed_on_by_a_dropped_acquire() {
+    run(async {
+        let lock = asyncio::Lock::new();
+        let guard = lock.acquire().await?;
+        let dropped = futures_util::FutureExt::now_or_never(lock.acquire());
+        assert!(dropped.is_none());
+        assert_eq!(lock.n_waiting(), 0);
+        drop(guard);
+        drop(lock.acquire().await?);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_leaf_outside_any_task_simply_waits() {
+    let future = asyncio::Future::new();
+    future.set_result(3).unwrap();
+    let value = futures_util::FutureExt::now_or_never(async { future.await });
+    assert_eq!(value.unwrap().unwrap(), 3);
+}
