@@ -7,9 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// What is left out, by the beginning of its name, and why.
-const LEFT_OUT: &[(&str, &str)] = &[
-    ("test_pep492.StreamReaderTests", "streams are another issue"),
-];
+const LEFT_OUT: &[(&str, &str)] = &[("test_pep492.StreamReaderTests", "streams are another issue")];
 
 const FACADE: &str = "crates/heist-asyncio";
 
@@ -30,11 +28,20 @@ pub(crate) fn run(_args: &[String]) -> anyhow::Result<()> {
     }
     println!("{:28} {:4} / {}", "all", total.0, total.1);
     for name in portable.iter().filter(|name| !ported.contains(**name)) {
-        let why = LEFT_OUT.iter().find(|(start, _)| name.starts_with(start)).map_or("not ported yet", |(_, why)| why);
+        let why = LEFT_OUT
+            .iter()
+            .find(|(start, _)| name.starts_with(start))
+            .map_or("not ported yet", |(_, why)| why);
         println!("left out: {name}: {why}");
     }
-    let unknown: Vec<&String> = ported.iter().filter(|name| !portable.contains(name.as_str())).collect();
-    anyhow::ensure!(unknown.is_empty(), "doc comments name tests that are not in the list: {unknown:?}");
+    let unknown: Vec<&String> = ported
+        .iter()
+        .filter(|name| !portable.contains(name.as_str()))
+        .collect();
+    anyhow::ensure!(
+        unknown.is_empty(),
+        "doc comments name tests that are not in the list: {unknown:?}"
+    );
     Ok(())
 }
 
@@ -47,7 +54,11 @@ fn ported(folder: &Path) -> anyhow::Result<BTreeSet<String>> {
     let mut found = BTreeSet::new();
     for entry in std::fs::read_dir(folder)? {
         let text = std::fs::read_to_string(entry?.path())?;
-        found.extend(text.lines().filter_map(|line| line.trim().strip_prefix("/// CPython: ")).map(str::to_owned));
+        found.extend(
+            text.lines()
+                .filter_map(|line| line.trim().strip_prefix("/// CPython: "))
+                .map(str::to_owned),
+        );
     }
     Ok(found)
 }

@@ -3,8 +3,10 @@
 //! This file only dispatches; each command is a function of the module that bears its name.
 //! CI runs nothing but these commands, so that whatever fails there fails here too.
 
+mod asyncio_coverage;
 mod ci;
 mod loom;
+mod oracle;
 mod tidy;
 
 use anyhow::{Context, Result, bail};
@@ -21,6 +23,9 @@ Usage: cargo xtask <command>
   msrv            that the packages build with the oldest compiler they declare
   platforms       that the workspace type-checks for macOS and Windows (adds rustup targets)
   bench [args]    every workload beside its peers; args go to the runner (NAME, --quick)
+  oracle          regenerates the asyncio traces from CPython 3.13 (--check only compares)
+  conformance     judges the facade on new programs (--programs N --seed S)
+  asyncio-coverage  which of CPython's own tests are ported, file by file
   ci [job]        what CI runs: all jobs, or the one that is named";
 
 fn main() -> ExitCode {
@@ -46,6 +51,9 @@ fn dispatch() -> Result<()> {
         ["msrv"] => msrv(&sh),
         ["platforms"] => platforms(&sh),
         ["bench", rest @ ..] => bench(&sh, rest),
+        ["oracle", rest @ ..] => oracle::run(&owned(rest)),
+        ["conformance", rest @ ..] => oracle::conformance(&owned(rest)),
+        ["asyncio-coverage", rest @ ..] => asyncio_coverage::run(&owned(rest)),
         ["ci"] => ci::run(&sh, &ci::ALL),
         ["ci", job] => ci::run(&sh, &[ci::named(job)?]),
         ["help" | "--help" | "-h"] => {
@@ -54,6 +62,10 @@ fn dispatch() -> Result<()> {
         }
         _ => bail!("no such command\n\n{USAGE}"),
     }
+}
+
+fn owned(args: &[&str]) -> Vec<String> {
+    args.iter().map(|&arg| arg.to_owned()).collect()
 }
 
 fn bench(sh: &Shell, args: &[&str]) -> Result<()> {
