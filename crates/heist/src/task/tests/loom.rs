@@ -50,7 +50,9 @@ fn wake_against_poll() {
         let waker = kept.lock().take().expect("left by the first poll");
         waker.wake_by_ref();
         flag.store(1, Relaxed);
-        waker.wake();
+        // Finds the task woken already, and must write all the same.
+        waker.wake_by_ref();
+        drop(waker);
         runner.join().unwrap();
         queue.run_all();
         assert!(join.is_finished(), "the second wake was lost");
