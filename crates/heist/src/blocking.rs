@@ -318,7 +318,7 @@ impl Schedule for CallSchedule {
     }
 
     fn release(&self, id: Id) -> bool {
-        self.0.registry.release(id)
+        self.0.registry.release(id).is_some()
     }
 
     fn details(&self, id: Id) -> Option<Details> {

@@ -39,6 +39,7 @@ pub struct Builder {
     event_interval: Duration,
     drop_timeout: Duration,
     virtual_clock: bool,
+    learn_heavy: bool,
     on_unhandled_panic: Option<PanicHook>,
     stall_hook: Option<StallHook>,
     on_thread_start: Option<ThreadHook>,
@@ -60,6 +61,7 @@ impl Builder {
             event_interval: Duration::from_micros(50),
             drop_timeout: Duration::from_secs(10),
             virtual_clock: false,
+            learn_heavy: true,
             on_unhandled_panic: None,
             stall_hook: None,
             on_thread_start: None,
@@ -132,6 +134,14 @@ impl Builder {
     /// anyone, `block_on` panics with a report of who waits.
     pub fn virtual_clock(&mut self, on: bool) -> &mut Self {
         self.virtual_clock = on;
+        self
+    }
+
+    /// Whether tasks that compute again and again, and sites whose tasks do, are moved behind light
+    /// tasks by themselves. By default they are; what is spawned with
+    /// [`compute`](crate::compute) is behind them either way.
+    pub fn learn_heavy(&mut self, on: bool) -> &mut Self {
+        self.learn_heavy = on;
         self
     }
 
@@ -258,6 +268,7 @@ impl Builder {
             // One wheel more, for the spare.
             driver: Driver::new(clock, n_workers + 1)?,
             event_interval: self.event_interval,
+            learn_heavy: self.learn_heavy,
             drop_timeout: self.drop_timeout,
             panic_hook: self.on_unhandled_panic.clone().unwrap_or_else(default_hook),
             on_thread_start: self.on_thread_start.clone(),

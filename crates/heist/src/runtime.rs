@@ -58,6 +58,7 @@ pub(crate) struct Assembly {
     pub(crate) owner: Option<std::thread::ThreadId>,
     pub(crate) driver: Arc<Driver>,
     pub(crate) event_interval: Duration,
+    pub(crate) learn_heavy: bool,
     pub(crate) drop_timeout: Duration,
     pub(crate) panic_hook: PanicHook,
     pub(crate) on_thread_start: Option<Arc<dyn Fn() + Send + Sync>>,
@@ -123,6 +124,9 @@ impl Runtime {
 
     pub(crate) fn assemble(assembly: Assembly) -> Result<Self, BuildError> {
         let (home, epoch) = Home::acquire(assembly.n_workers, assembly.owner.is_some());
+        if !assembly.learn_heavy {
+            home.learn_nothing();
+        }
         let drive = RuntimeDrive::new(assembly.driver.clone());
         // Threads of the pool belong to the runtime; they find it here once it is built.
         let context: Arc<OnceLock<Weak<Parts>>> = Arc::default();

@@ -44,6 +44,7 @@ pub(crate) mod local;
 pub(crate) mod park;
 pub(crate) mod queue;
 pub(crate) mod shared;
+pub(crate) mod sites;
 pub(crate) mod spare;
 pub(crate) mod worker;
 pub(crate) mod yield_now;

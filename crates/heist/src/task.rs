@@ -6,9 +6,9 @@
 //!
 //! | reference | count | right |
 //! |---|---|---|
-//! | [`Runnable`] | one at most | to poll, or to drop the future |
+//! | `Runnable` | one at most | to poll, or to drop the future |
 //! | [`JoinHandle`] | one | to take the output; to write the joiner's waker |
-//! | [`AbortHandle`], `Waker`, [`TaskRef`] | any | to set flags and to make the task runnable |
+//! | [`AbortHandle`], `Waker`, `TaskRef` | any | to set flags and to make the task runnable |
 //! | the registry | one, until the task is complete | to find the task at shutdown |
 //!
 //! # The state word

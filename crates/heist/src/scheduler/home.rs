@@ -14,6 +14,7 @@
 
 use super::current;
 use super::idle::Idle;
+use super::sites::Sites;
 use super::spare::Spare;
 use crate::budget;
 use crate::clock::tsc::Scale;
@@ -46,6 +47,9 @@ pub(crate) struct Home {
     /// Tasks that compute for long: run when nothing light is ready.
     heavy: Injector<Runnable>,
     pub(crate) spare: Spare,
+    sites: Sites,
+    /// Heavy tasks and sites are found out by their polls.
+    learns: AtomicBool,
     pub(crate) registry: Registry,
     pub(crate) idle: Idle,
     /// No worker will look at the injector any more \[S7\].
@@ -67,6 +71,8 @@ impl Home {
             injector: Injector::new(),
             heavy: Injector::new(),
             spare: Spare::new(),
+            sites: Sites::new(),
+            learns: AtomicBool::new(true),
             registry: Registry::new(threads.next_power_of_two().min(256)),
             idle: Idle::new(),
             abandoned: AtomicBool::new(false),
@@ -94,7 +100,15 @@ impl Home {
         home.local.store(local, Relaxed);
         home.remote_schedules.store(0, Relaxed);
         home.spare.reset();
+        home.sites.reset();
+        home.learns.store(true, Relaxed);
         (home, epoch)
+    }
+
+    /// Switches the learning off.
+    pub(crate) fn learn_nothing(&self) {
+        // Relaxed: before the runtime reaches other threads.
+        self.learns.store(false, Relaxed);
     }
 
     pub(crate) fn set_resident(&self, resident: std::sync::Arc<dyn Resident>) {
@@ -136,6 +150,9 @@ impl Home {
             join,
         } = task;
         let hint = current::shard_hint();
+        if self.sites.is_heavy(details.site) {
+            runnable.weight().begin_heavy();
+        }
         match self.registry.insert(hint, epoch, registered, details) {
             Ok(id) => {
                 runnable.set_id(id);
@@ -304,7 +321,11 @@ impl Schedule for &'static Home {
 
     #[inline]
     fn polled(&self, weight: &Weight) {
-        weight.record(budget::poll_was_long());
+        let long = budget::poll_was_long();
+        // Relaxed: set before the runtime reaches other threads.
+        if self.learns.load(Relaxed) {
+            weight.record(long);
+        }
     }
 
     #[inline]
@@ -319,7 +340,15 @@ impl Schedule for &'static Home {
 
     #[inline]
     fn release(&self, id: Id) -> bool {
-        self.registry.release(id)
+        let long = budget::poll_was_long();
+        let Some(site) = self.registry.release(id) else {
+            return false;
+        };
+        // Relaxed: set before the runtime reaches other threads.
+        if self.learns.load(Relaxed) {
+            self.sites.record(site, long);
+        }
+        true
     }
 
     fn details(&self, id: Id) -> Option<Details> {

@@ -10,3 +10,5 @@ mod loom;
 mod park;
 #[cfg(not(heist_loom))]
 mod queue;
+#[cfg(not(heist_loom))]
+mod sites;

@@ -126,22 +126,23 @@ impl Registry {
 
     /// Takes a task out that is about to complete. Its reference passes to the caller, uncounted:
     /// the completing transition drops it.
-    pub(crate) fn release(&self, id: Id) -> bool {
+    ///
+    /// Answers where it was spawned; `None` if it was not here.
+    pub(crate) fn release(&self, id: Id) -> Option<&'static Location<'static>> {
         if id.is_unregistered() {
-            return false;
+            return None;
         }
         let mut shard = self.shards[id.shard()].lock();
-        let Some(entry) = shard.entries.try_remove(id.index()) else {
-            return false;
-        };
+        let entry = shard.entries.try_remove(id.index())?;
         let emptied = shard.closed && shard.entries.is_empty();
         drop(shard);
-        std::mem::forget(entry.task);
+        let Entry { task, details } = entry;
+        std::mem::forget(task);
         if emptied {
             // ORDERING: pairs with the load in `is_drained`.
             self.open_or_full.fetch_sub(1, Release);
         }
-        true
+        Some(details.site)
     }
 
     pub(crate) fn details(&self, id: Id) -> Option<Details> {

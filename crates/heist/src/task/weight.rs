@@ -39,6 +39,11 @@ impl Weight {
         self.0.store(FIXED, Relaxed);
     }
 
+    /// Heavy until its polls say otherwise.
+    pub(crate) fn begin_heavy(&self) {
+        self.0.store(HEAVY + FORGIVEN, Relaxed);
+    }
+
     /// A poll has ended.
     #[inline]
     pub(crate) fn record(&self, long: bool) {

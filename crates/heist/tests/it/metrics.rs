@@ -55,7 +55,7 @@ fn an_idle_worker_is_not_busy() {
         runtime.metrics().workers().iter().all(|w| w.parks > 0)
     }));
     let before = runtime.metrics();
-    let waited = std::time::Instant::now();
+    let waited = heist::time::Instant::now();
     while waited.elapsed() < std::time::Duration::from_millis(20) {
         std::thread::yield_now();
     }

@@ -195,7 +195,7 @@ fn tasks_that_compute_again_and_again_step_aside_by_themselves() {
                 let stop = stop.clone();
                 heist::spawn(async move {
                     while !stop.load(std::sync::atomic::Ordering::SeqCst) {
-                        let start = std::time::Instant::now();
+                        let start = heist::time::Instant::now();
                         while start.elapsed() < Duration::from_millis(2) {
                             std::hint::spin_loop();
                         }
@@ -212,6 +212,41 @@ fn tasks_that_compute_again_and_again_step_aside_by_themselves() {
         stop.store(true, std::sync::atomic::Ordering::SeqCst);
         for hog in hogs {
             hog.await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn fresh_tasks_from_a_site_that_computes_step_aside_too() {
+    let runtime = workers(1);
+    runtime.block_on(async {
+        let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let loops: Vec<_> = (0..4)
+            .map(|_| {
+                let stop = stop.clone();
+                heist::spawn(async move {
+                    while !stop.load(std::sync::atomic::Ordering::SeqCst) {
+                        // A fresh task each time, polled once.
+                        heist::spawn(async {
+                            let start = heist::time::Instant::now();
+                            while start.elapsed() < Duration::from_millis(2) {
+                                std::hint::spin_loop();
+                            }
+                        })
+                        .await
+                        .unwrap();
+                    }
+                })
+            })
+            .collect();
+        for _ in 0..20 {
+            heist::spawn(heist::time::sleep(Duration::from_millis(1)))
+                .await
+                .unwrap();
+        }
+        stop.store(true, std::sync::atomic::Ordering::SeqCst);
+        for task in loops {
+            task.await.unwrap();
         }
     });
 }

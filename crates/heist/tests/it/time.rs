@@ -56,7 +56,7 @@ fn a_timer_armed_outside_the_workers_fires() {
 fn an_earlier_timer_shortens_a_longer_sleep_of_the_driver() {
     let runtime = workers(1);
     let long = runtime.spawn(sleep(Duration::from_secs(3600)));
-    let start = std::time::Instant::now();
+    let start = heist::time::Instant::now();
     runtime.block_on(sleep(Duration::from_millis(1)));
     assert!(start.elapsed() < Duration::from_secs(3000));
     long.abort();
@@ -69,7 +69,7 @@ fn a_sleep_moves_between_tasks() {
         let mut sleep = Box::pin(sleep(Duration::from_millis(3)));
         let polled = futures_util::poll!(sleep.as_mut());
         assert!(polled.is_pending());
-        heist::spawn(async move { sleep.await }).await.unwrap();
+        heist::spawn(sleep).await.unwrap();
     });
 }
 

@@ -99,7 +99,8 @@ fn wakes_schedule_once_and_late_ones_are_harmless() {
     // [T2]: several wakes, one runnable.
     kept.wake_by_ref();
     kept.wake_by_ref();
-    kept.clone().wake();
+    let another = kept.clone();
+    another.wake();
     assert_eq!(queue.len(), 1);
     assert_eq!(queue.run_all(), 1);
     open.store(1, Ordering::SeqCst);

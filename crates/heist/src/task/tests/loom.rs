@@ -195,7 +195,7 @@ impl Schedule for Registered {
     }
 
     fn release(&self, id: Id) -> bool {
-        self.0.1.release(id)
+        self.0.1.release(id).is_some()
     }
 
     fn details(&self, id: Id) -> Option<Details> {

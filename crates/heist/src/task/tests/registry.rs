@@ -50,8 +50,8 @@ fn ids_lead_back_to_their_entries() {
             .all(|task| task.phase == Phase::Running)
     );
     for task in &tasks {
-        assert!(registry.release(task.id()));
-        assert!(!registry.release(task.id()), "released once");
+        assert!(registry.release(task.id()).is_some());
+        assert!(registry.release(task.id()).is_none(), "released once");
     }
     assert_eq!(registry.len(epoch), 0);
     // The queue of these tasks does not know the registry: the references that `release` passes
@@ -69,8 +69,8 @@ fn a_closed_registry_and_another_epoch_refuse() {
     let first = insert(&registry, epoch, 0).unwrap();
     let refused = NewTask::new(std::future::pending::<()>(), Queue::new());
     // A refused task has no id, and its release must not hit the first slot of the first shard.
-    assert!(!registry.release(refused.runnable.id()));
-    assert!(registry.release(first.id()));
+    assert!(registry.release(refused.runnable.id()).is_none());
+    assert!(registry.release(first.id()).is_some());
     std::mem::forget(first);
     registry.close_and_abort_all();
     assert!(registry.is_drained());

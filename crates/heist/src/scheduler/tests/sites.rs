@@ -1,0 +1,40 @@
+//! What is learned of spawn sites, and forgotten.
+
+use crate::scheduler::sites::Sites;
+use std::panic::Location;
+
+#[track_caller]
+fn here() -> &'static Location<'static> {
+    Location::caller()
+}
+
+#[test]
+fn two_long_ends_make_a_site_heavy_and_short_ones_unmake_it() {
+    let sites = Sites::new();
+    let site = here();
+    sites.record(site, true);
+    assert!(!sites.is_heavy(site), "once is no proof");
+    sites.record(site, true);
+    assert!(sites.is_heavy(site));
+    for _ in 0..100 {
+        sites.record(site, true);
+    }
+    // What is remembered has an end, so that a change of habit is seen soon.
+    let forgiven = (0..).take_while(|_| {
+        sites.record(site, false);
+        sites.is_heavy(site)
+    });
+    assert!(forgiven.count() < 6);
+    sites.record(site, true);
+    sites.reset();
+    assert!(!sites.is_heavy(site));
+}
+
+#[test]
+fn most_sites_have_a_place_of_their_own() {
+    let sites = Sites::new();
+    let (a, b) = (here(), here());
+    sites.record(a, true);
+    sites.record(a, true);
+    assert!(sites.is_heavy(a) && !sites.is_heavy(b));
+}
