@@ -316,14 +316,37 @@ pub(crate) enum Body {
     Parallel(Parallel),
 }
 
+/// The numbers of tasks follow each other: they need no hashing.
+#[derive(Default)]
+struct NumberHasher(u64);
+
+impl std::hash::Hasher for NumberHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // The top bits choose the group, the low ones the bucket: both must differ between neighbors.
+        self.0 = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
+type Shard = HashMap<u64, Weak<dyn AnyCell>, std::hash::BuildHasherDefault<NumberHasher>>;
+
 /// The tasks that are not done, by number, in shards.
 #[derive(Default)]
 pub(crate) struct Registry {
-    shards: [Mutex<HashMap<u64, Weak<dyn AnyCell>>>; 8],
+    shards: [Mutex<Shard>; 8],
 }
 
 impl Registry {
-    fn shard(&self, id: u64) -> &Mutex<HashMap<u64, Weak<dyn AnyCell>>> {
+    fn shard(&self, id: u64) -> &Mutex<Shard> {
         &self.shards[usize::try_from(id % 8).unwrap_or(0)]
     }
 

@@ -52,9 +52,26 @@ struct State {
     parent: Option<TaskHandle>,
     event_loop: Option<EventLoop>,
     tasks: Vec<Node>,
+    /// Children that are being created.
+    n_announced: usize,
     errors: Vec<Exception>,
     exit_error: Option<Exception>,
     on_completed: Option<Arc<Cell<()>>>,
+}
+
+impl State {
+    fn is_empty(&self) -> bool {
+        self.tasks.is_empty() && self.n_announced == 0
+    }
+
+    /// What the exit waits on, where no child is left.
+    fn completed_waiter(&self) -> Option<Arc<Cell<()>>> {
+        if self.is_empty() {
+            self.on_completed.clone()
+        } else {
+            None
+        }
+    }
 }
 
 /// The parts of a child's creation that the group decides.
@@ -91,10 +108,10 @@ impl ChildBuilder {
         let group = self
             .group
             .ok_or_else(|| runtime_error("the child has no group"))?;
-        let event_loop = group.check_open()?;
-        let task = self.builder.on(event_loop).spawn(coroutine)?;
-        group.adopt(&task.0.node());
-        Ok(task)
+        let event_loop = group.announce()?;
+        let task = self.builder.on(event_loop).spawn(coroutine);
+        group.adopt(task.as_ref().ok().map(|task| task.0.node()));
+        task
     }
 }
 
@@ -192,7 +209,7 @@ impl TaskGroup {
     /// without an error of that; [`TaskGroup::run`], which has no value then, with the cancellation. Called before the block, it takes effect at its beginning; after it, nothing happens.
     pub fn cancel(&self) {
         let mut state = self.0.state.lock();
-        let is_over = state.exiting && state.tasks.is_empty() && state.on_completed.is_none();
+        let is_over = state.exiting && state.is_empty() && state.on_completed.is_none();
         if state.cancel_requested || is_over {
             return;
         }
@@ -220,35 +237,51 @@ impl TaskGroup {
         state.parent.clone()
     }
 
-    fn check_open(&self) -> Result<EventLoop> {
-        let state = self.0.state.lock();
+    /// Announces a child that is about to be created: on many threads the exit waits for it.
+    fn announce(&self) -> Result<EventLoop> {
+        let mut state = self.0.state.lock();
         let text = match &*state {
             State { entered: false, .. } => "the task group has not been entered",
             State {
                 exiting: true,
                 tasks,
+                n_announced: 0,
                 ..
             } if tasks.is_empty() => "the task group is finished",
             State { aborting: true, .. } => "the task group is shutting down",
             State {
                 event_loop: Some(event_loop),
                 ..
-            } => return Ok(event_loop.clone()),
+            } => {
+                let event_loop = event_loop.clone();
+                state.n_announced += 1;
+                return Ok(event_loop);
+            }
             _ => "the task group has no loop",
         };
         Err(runtime_error(text))
     }
 
-    fn adopt(&self, node: &Node) {
+    /// Takes in the child that was announced, where it was created.
+    fn adopt(&self, node: Option<Node>) {
         let mut state = self.0.state.lock();
+        state.n_announced -= 1;
+        let Some(node) = node else {
+            let waiter = state.completed_waiter();
+            drop(state);
+            if let Some(waiter) = waiter {
+                waiter.set_result(());
+            }
+            return;
+        };
         state.tasks.push(node.clone());
         let is_late = state.aborting;
         drop(state);
         let group = self.clone();
-        add_internal(node, Box::new(move |node| group.child_done(node)));
+        add_internal(&node, Box::new(move |node| group.child_done(node)));
         if is_late {
-            // Only on many threads: the abort came between the check and this.
-            abort_tasks(std::slice::from_ref(node));
+            // Only on many threads: the abort came between the announcement and this.
+            abort_tasks(std::slice::from_ref(&node));
         }
     }
 
@@ -350,7 +383,7 @@ impl TaskGroup {
         loop {
             let waiter = {
                 let mut state = self.0.state.lock();
-                if state.tasks.is_empty() {
+                if state.is_empty() {
                     state.on_completed = None;
                     return;
                 }
@@ -382,11 +415,7 @@ impl TaskGroup {
         // [G6]
         let mut state = self.0.state.lock();
         state.tasks.retain(|task| !is_same_node(task, node));
-        let waiter = if state.tasks.is_empty() {
-            state.on_completed.clone()
-        } else {
-            None
-        };
+        let waiter = state.completed_waiter();
         drop(state);
         if let Some(waiter) = waiter {
             waiter.set_result(());
