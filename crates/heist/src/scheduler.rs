@@ -71,6 +71,9 @@ pub(crate) trait Drive: Send + Sync + 'static {
     /// `watch`: some worker is in a long poll, so look after its timers too.
     fn park(&self, worker: usize, watch: bool, parker: &park::Parker) -> Parked;
 
+    /// `worker` goes into a long poll: whoever blocks in the driver must look after its timers.
+    fn entrust_timers(&self, worker: usize);
+
     /// Interrupts the thread that blocks in the driver.
     fn notify(&self);
 

@@ -4,8 +4,8 @@ use crate::blocking::Pool;
 use crate::driver::Driver;
 use crate::scheduler::park::Parker;
 use crate::scheduler::{Drive, Parked};
-use crate::sync::AtomicUsize;
-use crate::sync::atomic::Ordering::Relaxed;
+use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use crate::sync::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -17,6 +17,10 @@ pub(super) struct RuntimeDrive {
     driver: Arc<Driver>,
     /// The worker that blocks in the poller.
     poller: AtomicUsize,
+    /// When that worker will wake by itself, on the clock's scale; `u64::MAX` also while nobody
+    /// blocks there, and so while the next one reads the wheels to find its timeout: whoever arms
+    /// a timer meanwhile interrupts rather once too often.
+    poller_until: AtomicU64,
     /// Asked whether blocking calls are under way, under a virtual clock.
     pool: OnceLock<Pool>,
 }
@@ -26,6 +30,7 @@ impl RuntimeDrive {
         Arc::new(Self {
             driver,
             poller: AtomicUsize::new(NOBODY),
+            poller_until: AtomicU64::new(u64::MAX),
             pool: OnceLock::new(),
         })
     }
@@ -40,10 +45,18 @@ impl RuntimeDrive {
         match self.driver.try_turn() {
             None => parker.park(timeout),
             Some(mut turning) => {
+                let until = timeout.map_or(u64::MAX, |timeout| {
+                    let nanos = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
+                    self.driver.clock().nanos().saturating_add(nanos)
+                });
+                // ORDERING: Release pairs with the Acquire in `entrust_timers`.
+                self.poller_until.store(until, Release);
                 // Relaxed: a hint about whom to wake last.
                 self.poller.store(worker, Relaxed);
                 parker.park_in_driver(|| turning.wait(timeout));
                 self.poller.store(NOBODY, Relaxed);
+                // ORDERING: as above.
+                self.poller_until.store(u64::MAX, Release);
                 turning.dispatch();
             }
         }
@@ -102,6 +115,18 @@ impl Drive for RuntimeDrive {
             self.driver.fire(worker);
         }
         Parked::Woke
+    }
+
+    fn entrust_timers(&self, worker: usize) {
+        // ORDERING: pairs with the Release in `block`.
+        let until = self.poller_until.load(Acquire);
+        if self
+            .driver
+            .next_deadline(worker)
+            .is_some_and(|next| next < until)
+        {
+            self.driver.notify();
+        }
     }
 
     fn notify(&self) {

@@ -312,6 +312,9 @@ fn run_heavy(shared: &Arc<Shared>, runnable: Runnable) {
     if shared.home.begin_heavy() {
         shared.call_spare();
     }
+    if let Some(idx) = current::with_worker(|core| core.idx) {
+        shared.drive.entrust_timers(idx);
+    }
     runnable.run();
     shared.home.end_heavy();
     set(false);

@@ -140,6 +140,25 @@ fn computations_leave_io_and_timers_alone() {
 }
 
 #[test]
+fn a_timer_on_the_wheel_of_a_worker_that_computes_fires() {
+    let runtime = workers(1);
+    runtime.block_on(async {
+        for _ in 0..5 {
+            let (release, released) = mpsc::channel::<()>();
+            // Armed on the only worker's wheel, which is then taken by the computation.
+            let timer = heist::spawn(async move {
+                heist::time::sleep(Duration::from_millis(2)).await;
+                drop(release);
+            });
+            let computing = heist::compute(move || released.recv().is_err());
+            // The computation ends only when the timer has fired.
+            assert!(computing.await.unwrap());
+            timer.await.unwrap();
+        }
+    });
+}
+
+#[test]
 fn a_computation_that_never_began_can_be_aborted_and_panics_are_delivered() {
     let runtime = workers(1);
     runtime.block_on(async {
