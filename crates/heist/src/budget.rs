@@ -52,6 +52,22 @@ pub(crate) fn take_end() -> Option<Ticks> {
     }
 }
 
+/// Lifts the limit while the thread polls a future by itself, inside a poll of the scheduler:
+/// nobody waits for it to yield, and a self-wake would be polled again at once. The limit comes
+/// back with the drop.
+#[derive(Debug)]
+pub(crate) struct Lifted(u32);
+
+pub(crate) fn lift() -> Lifted {
+    Lifted(LEFT.replace(UNLIMITED))
+}
+
+impl Drop for Lifted {
+    fn drop(&mut self) {
+        LEFT.set(self.0);
+    }
+}
+
 /// The poll is over.
 #[inline]
 pub(crate) fn end_poll() {

@@ -15,7 +15,7 @@ use crate::scheduler::shared::Shared;
 use crate::task::Id;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A poll that lasts longer may be holding others up.
@@ -90,7 +90,7 @@ pub(crate) struct StallHook {
 }
 
 /// The life of the monitor's thread.
-pub(crate) fn run(shared: &Weak<Shared>, hook: Option<&StallHook>) {
+pub(crate) fn run(shared: &Arc<Shared>, hook: Option<&StallHook>) {
     let scale = Scale::get();
     let mut watch = Watch {
         limit: scale.ticks_in(LIMIT),
@@ -99,12 +99,12 @@ pub(crate) fn run(shared: &Weak<Shared>, hook: Option<&StallHook>) {
         counted: 0,
     };
     let (mut period, mut idle_looks) = (MIN_PERIOD, 0);
-    while let Some(shared) = shared.upgrade() {
+    loop {
         if shared.alarm.is_stopped() {
-            watch.count(&shared, 0);
+            watch.count(shared, 0);
             return;
         }
-        for stall in watch.look(&shared, &scale) {
+        for stall in watch.look(shared, &scale) {
             // PANIC: the hook is user code; the panic hook has spoken, the monitor goes on.
             let call = AssertUnwindSafe(|| hook.map(|hook| (hook.report)(&stall)));
             let _ = catch_unwind(call);

@@ -180,10 +180,8 @@ impl Runtime {
                 // On failure the drop of `runtime` ends the workers that have started.
                 shared.start(worker)?;
             }
-            let watched = Arc::downgrade(shared);
             let hook = assembly.stall_hook;
-            let role = Box::new(move || monitor::run(&watched, hook.as_ref()));
-            runtime.handle.parts.pool.play(role)?;
+            shared.start_monitor(move |shared| monitor::run(shared, hook.as_ref()))?;
         }
         Ok(runtime)
     }

@@ -448,6 +448,7 @@ impl Wake for ThreadWaker {
 
 /// Polls a future on this thread, which blocks meanwhile and runs nothing else.
 pub(crate) fn block_thread_on<F: Future>(future: F) -> F::Output {
+    let _lifted = budget::lift();
     let mut future = pin!(future);
     let thread = Arc::new(ThreadWaker::new());
     let waker = Waker::from(thread.clone());

@@ -163,6 +163,25 @@ impl Shared {
         started
     }
 
+    /// Asks for a thread that watches the workers. It counts as one that plays, since it uses the
+    /// home: the last to leave gives that back.
+    pub(crate) fn start_monitor(
+        self: &Arc<Self>,
+        monitor: impl FnOnce(&Arc<Self>) + Send + 'static,
+    ) -> std::io::Result<()> {
+        *self.playing.lock() += 1;
+        let shared = self.clone();
+        let role = Box::new(move || {
+            monitor(&shared);
+            shared.leave();
+        });
+        let started = self.roles.play(role);
+        if started.is_err() {
+            self.leave();
+        }
+        started
+    }
+
     /// A thread stopped playing. The last one drops what is left.
     fn leave(&self) {
         let mut playing = self.playing.lock();

@@ -56,6 +56,27 @@ fn nested_on_one_thread() {
 }
 
 #[test]
+fn a_nested_future_may_be_ready_for_longer_than_a_poll_may_last() {
+    on_all(|runtime| {
+        let handle = runtime.handle().clone();
+        runtime.block_on(async move {
+            heist::spawn(async move {
+                let start = heist::time::Instant::now();
+                // Uses the outer poll's time up, and then awaits leaves that are ready.
+                handle.block_on(async {
+                    while start.elapsed() < std::time::Duration::from_millis(3) {
+                        heist::time::sleep(std::time::Duration::ZERO).await;
+                    }
+                });
+                handle.block_on(heist::time::sleep(std::time::Duration::ZERO));
+            })
+            .await
+            .unwrap();
+        });
+    });
+}
+
+#[test]
 fn of_another_runtime_inside_a_task() {
     let (outer, inner) = (workers(1), workers(1));
     let handle = inner.handle().clone();
