@@ -30,7 +30,10 @@ pub struct EnterGuard<'a> {
 
 pub(crate) fn enter(handle: &Handle) -> EnterGuard<'_> {
     EnterGuard {
-        previous: CURRENT.replace(Some(handle.clone())),
+        // In a destructor of another thread-local the place may be gone: then none is current.
+        previous: CURRENT
+            .try_with(|current| current.replace(Some(handle.clone())))
+            .unwrap_or(None),
         _runtime: PhantomData,
     }
 }

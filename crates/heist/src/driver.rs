@@ -37,7 +37,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 use sys::{Events, Poller};
-use wheel::{Fired, TimerKey, Wheel};
+use wheel::{Fired, Look, TimerKey, Wheel};
 
 /// Timers fired in one step.
 const FIRE_LIMIT: usize = 512;
@@ -69,10 +69,17 @@ impl Timers {
         }
     }
 
-    /// Arms a timer. See rule \[D3\] for what must follow if it is the earliest.
-    pub(crate) fn arm(&self, deadline: Nanos, waker: &Waker) -> Armed {
+    /// Arms a timer; `None`: the runtime is gone. See rule \[D3\] for what must follow if it is the
+    /// earliest.
+    pub(crate) fn arm(&self, deadline: Nanos, waker: &Waker) -> Option<Armed> {
         let waker = waker.clone();
         let mut wheel = self.wheel.lock();
+        // Under the lock that `close` takes after it has said so: no timer is armed behind it.
+        if self.is_closed() {
+            drop(wheel);
+            drop(waker);
+            return None;
+        }
         let key = wheel.insert(deadline, waker);
         // Relaxed: written under the lock that we hold.
         let is_next = deadline < self.next.load(Relaxed);
@@ -80,12 +87,22 @@ impl Timers {
             // ORDERING: pairs with the Acquire in `next_deadline`.
             self.next.store(deadline, Release);
         }
-        Armed { key, is_next }
+        Some(Armed { key, is_next })
     }
 
     /// Replaces a timer's waker; `false`: it has fired.
     pub(crate) fn update_waker(&self, key: TimerKey, waker: &Waker) -> bool {
-        self.wheel.lock().update_waker(key, waker)
+        let look = self.wheel.lock().look(key, waker);
+        match look {
+            Look::Fired => false,
+            Look::Same => true,
+            Look::Other => {
+                // [D2]: clones and drops are user code.
+                let waker = waker.clone();
+                let replaced = self.wheel.lock().replace_waker(key, waker);
+                replaced.is_ok()
+            }
+        }
     }
 
     /// Disarms a timer, fired or not.
@@ -131,8 +148,10 @@ impl Timers {
     }
 
     fn close(&self) {
+        let guard = self.wheel.lock();
         // ORDERING: pairs with the Acquire in `is_closed`: who is woken below sees it.
         self.closed.store(true, Release);
+        drop(guard);
         while self.fire(Nanos::MAX) {}
     }
 }

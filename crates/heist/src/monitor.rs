@@ -109,10 +109,13 @@ pub(crate) fn run(shared: &Arc<Shared>, hook: Option<&StallHook>) {
             let call = AssertUnwindSafe(|| hook.map(|hook| (hook.report)(&stall)));
             let _ = catch_unwind(call);
         }
-        let all_parked = shared.home.idle.all_parked();
+        if !shared.home.any_computes() {
+            shared.dismiss_spare();
+        }
+        let all_parked = shared.home.idle.all_parked() && !shared.home.spare.works();
         idle_looks = if all_parked { idle_looks + 1 } else { 0 };
         if idle_looks >= IDLE_LOOKS {
-            let look = || shared.home.idle.all_parked();
+            let look = || shared.home.idle.all_parked() && !shared.home.spare.works();
             shared.alarm.deep_sleep(look);
             (idle_looks, period) = (0, MIN_PERIOD);
             continue;
@@ -149,8 +152,10 @@ impl Watch {
             if lasted <= self.limit {
                 continue;
             }
-            let is_regular = worker < shared.regular().len();
-            stuck += usize::from(is_regular && !remote.counts_itself());
+            match worker < shared.regular().len() {
+                true => stuck += usize::from(!remote.counts_itself()),
+                false => shared.relieve_spare(),
+            }
             if lasted > self.threshold && self.reported[worker] != Some(began) {
                 self.reported[worker] = Some(began);
                 let details = shared.home.registry.details(task);

@@ -558,7 +558,7 @@ impl Handle {
                     core.works_for(self.parts.home) && core.idx() == worker
                 });
                 if here != Some(true) {
-                    shared.unpark_worker(worker);
+                    shared.timer_armed_elsewhere(worker);
                 }
             }
             Scheduler::CurrentThread(shared) => shared.unpark_from_elsewhere(),
@@ -607,6 +607,13 @@ impl fmt::Debug for Handle {
     }
 }
 
+/// Calls a hook on a thread of the runtime.
+// PANIC: the hook is user code; the panic hook has spoken, the thread goes on.
+fn call_hook(hook: Option<&(dyn Fn() + Send + Sync)>) {
+    let call = std::panic::AssertUnwindSafe(|| hook.map(|hook| hook()));
+    let _ = std::panic::catch_unwind(call);
+}
+
 /// What every thread of the pool does around its work: hooks, timer slack, the runtime's context.
 fn thread_main(
     context: Arc<OnceLock<Weak<Parts>>>,
@@ -615,9 +622,7 @@ fn thread_main(
 ) -> Box<blocking::ThreadMain> {
     Box::new(move |work| {
         reduce_timer_slack();
-        if let Some(start) = &start {
-            start();
-        }
+        call_hook(start.as_deref());
         match context.get().and_then(Weak::upgrade) {
             Some(parts) => {
                 let _member = context::PoolThread::enter(Arc::as_ptr(&parts).cast());
@@ -628,9 +633,7 @@ fn thread_main(
             // The runtime failed to be built.
             None => work(),
         }
-        if let Some(stop) = &stop {
-            stop();
-        }
+        call_hook(stop.as_deref());
     })
 }
 

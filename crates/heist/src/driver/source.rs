@@ -196,19 +196,17 @@ impl Source {
         if seen.ready != Readiness::NONE {
             return Poll::Ready(seen);
         }
+        // Clones and drops are user code: before the lock, and after it.
+        let waker = cx.waker().clone();
         let mut waiters = self.waiters.lock();
         let slot = match side {
             Side::Read => &mut waiters.read,
             Side::Write => &mut waiters.write,
         };
-        let replaced = match slot {
-            Some(waker) if waker.will_wake(cx.waker()) => None,
-            slot => slot.replace(cx.waker().clone()),
-        };
+        let replaced = slot.replace(waker);
         // [I2]: once more, now that the reactor would find us.
         let seen = self.seen(interest);
         drop(waiters);
-        // User code may run in this drop.
         drop(replaced);
         match seen.ready {
             Readiness::NONE => Poll::Pending,
@@ -223,27 +221,27 @@ impl Source {
         id: &mut Option<u64>,
         cx: &mut Context<'_>,
     ) -> Poll<Seen> {
+        // Clones and drops are user code: before the lock, and after it.
+        let waker = cx.waker().clone();
         let mut waiters = self.waiters.lock();
-        let mut replaced = None;
         let position = waiters.shared.iter().position(|w| Some(w.id) == *id);
-        match position {
+        let replaced = match position {
             Some(position) => {
                 let waiter = &mut waiters.shared[position];
-                if !waiter.waker.will_wake(cx.waker()) {
-                    replaced = Some(std::mem::replace(&mut waiter.waker, cx.waker().clone()));
-                }
+                Some(std::mem::replace(&mut waiter.waker, waker))
             }
             None => {
                 let waiter = Waiter {
                     id: waiters.next_id,
                     interest,
-                    waker: cx.waker().clone(),
+                    waker,
                 };
                 waiters.next_id += 1;
                 *id = Some(waiter.id);
                 waiters.shared.push(waiter);
+                None
             }
-        }
+        };
         // [I2]: after the waiter is registered, under the lock.
         let seen = self.seen(interest);
         let gone = match seen.ready {
@@ -251,7 +249,6 @@ impl Source {
             _ => Self::forget(&mut waiters, id),
         };
         drop(waiters);
-        // User code may run in these drops.
         drop((replaced, gone));
         match seen.ready {
             Readiness::NONE => Poll::Pending,

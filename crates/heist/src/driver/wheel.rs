@@ -27,6 +27,14 @@ const NIL: u32 = u32::MAX;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TimerKey(u32);
 
+/// What [`Wheel::look`] says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    Fired,
+    Same,
+    Other,
+}
+
 /// A timer that fired.
 #[derive(Debug)]
 pub(crate) struct Fired {
@@ -109,17 +117,28 @@ impl Wheel {
         TimerKey(key)
     }
 
-    /// Replaces the waker. `false`: the timer has fired already.
-    pub(crate) fn update_waker(&mut self, key: TimerKey, waker: &Waker) -> bool {
+    /// Whether a timer has fired already, or else has another waker than this one.
+    pub(crate) fn look(&mut self, key: TimerKey, waker: &Waker) -> Look {
         let entry = self.entry(key.0);
-        if entry.fired {
-            return false;
+        match &entry.waker {
+            _ if entry.fired => Look::Fired,
+            Some(old) if old.will_wake(waker) => Look::Same,
+            _ => Look::Other,
         }
-        match &mut entry.waker {
-            Some(old) => old.clone_from(waker),
-            none => *none = Some(waker.clone()),
+    }
+
+    /// Replaces the waker, unless the timer has fired: then the new one comes back. What comes back
+    /// should be dropped outside any lock.
+    pub(crate) fn replace_waker(
+        &mut self,
+        key: TimerKey,
+        waker: Waker,
+    ) -> Result<Option<Waker>, Waker> {
+        let entry = self.entry(key.0);
+        match entry.fired {
+            true => Err(waker),
+            false => Ok(entry.waker.replace(waker)),
         }
-        true
     }
 
     /// Disarms a timer and forgets it. The answer is its waker, if it had not fired; it should be
@@ -135,22 +154,26 @@ impl Wheel {
     /// order of arming. At most `limit` fire; the answer is whether more are due.
     pub(crate) fn advance(&mut self, now: Nanos, limit: usize, fired: &mut Vec<Fired>) -> bool {
         let first = fired.len();
+        let last = first.saturating_add(limit);
         let mut more = false;
         self.now = self.now.max(now);
-        for level in 0..LEVELS {
+        // From coarse to fine: what is not due sinks, what is due and has no room goes to the
+        // present slot of the finest level, and no slot that time has passed is left occupied.
+        for level in (1..LEVELS).rev() {
             while let Some((slot, earliest)) = self.first_slot(level) {
                 if earliest > self.now {
                     break;
                 }
-                more |= self.empty_slot(
-                    level,
-                    slot,
-                    limit.saturating_sub(fired.len() - first),
-                    fired,
-                );
-                if more {
-                    break;
-                }
+                more |= self.empty_slot(level, slot, last, fired);
+            }
+        }
+        // Those that are occupied now, each once: the present slot may fill again.
+        let mut occupied = self.levels[0].occupied;
+        while occupied != 0 {
+            let slot = occupied.trailing_zeros() as usize;
+            occupied &= occupied - 1;
+            if self.levels[0].slots[slot].earliest <= self.now {
+                more |= self.empty_slot(0, slot, last, fired);
             }
         }
         fired[first..].sort_unstable_by_key(|f| (f.deadline, f.sequence));
@@ -235,13 +258,13 @@ impl Wheel {
         }
     }
 
-    /// Takes a slot apart: what is due fires, up to `room`, the rest is linked anew. `true`: some
-    /// that were due had no room and are due still.
+    /// Takes a slot apart: what is due fires, until `last` have, the rest is linked anew. `true`:
+    /// some that were due had no room and are due still.
     fn empty_slot(
         &mut self,
         level: usize,
         slot: usize,
-        room: usize,
+        last: usize,
         fired: &mut Vec<Fired>,
     ) -> bool {
         let level = &mut self.levels[level];
@@ -249,12 +272,11 @@ impl Wheel {
         level.slots[slot].earliest = Nanos::MAX;
         let mut key = std::mem::replace(&mut level.slots[slot].head, NIL);
         let now = self.now;
-        let last = fired.len().saturating_add(room);
         let mut more = false;
         while key != NIL {
             let entry = &mut self.entries[key as usize];
             let next = entry.next;
-            if entry.deadline > now || fired.len() == last {
+            if entry.deadline > now || fired.len() >= last {
                 more |= entry.deadline <= now;
                 self.link(key);
             } else {

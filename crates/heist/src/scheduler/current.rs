@@ -25,7 +25,15 @@ thread_local! {
 
 /// Puts something else in the thread's place, and returns what was there.
 pub(crate) fn replace(current: Current) -> Current {
-    CURRENT.replace(current)
+    let mut new = Some(current);
+    let old = CURRENT.try_with(|slot| slot.replace(new.take().expect("called once")));
+    // In a destructor of another thread-local the place may be gone: the thread works for nobody.
+    old.unwrap_or(Current::Nothing)
+}
+
+/// The place is gone: the thread is ending.
+pub(crate) fn is_gone() -> bool {
+    CURRENT.try_with(|_| ()).is_err()
 }
 
 /// Calls `f` with the worker that this thread plays, if it plays one.

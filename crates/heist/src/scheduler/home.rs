@@ -54,6 +54,8 @@ pub(crate) struct Home {
     pub(crate) idle: Idle,
     /// No worker will look at the injector any more \[S7\].
     abandoned: AtomicBool,
+    /// Threads that help to empty an abandoned home \[S7\]; while there are any, nobody moves in.
+    helpers: AtomicUsize,
     /// Local tasks are dropped by their owner alone \[S8\].
     local: AtomicBool,
     remote_schedules: AtomicUsize,
@@ -76,6 +78,7 @@ impl Home {
             registry: Registry::new(threads.next_power_of_two().min(256)),
             idle: Idle::new(),
             abandoned: AtomicBool::new(false),
+            helpers: AtomicUsize::new(0),
             local: AtomicBool::new(false),
             remote_schedules: AtomicUsize::new(0),
             resident: RwLock::new(None),
@@ -89,14 +92,14 @@ impl Home {
     pub(crate) fn acquire(workers: usize, local: bool) -> (&'static Home, u64) {
         let vacant = {
             let mut vacant = VACANT.write();
-            let drained = vacant.iter().position(|home| home.registry.is_drained());
+            let free = |home: &&Home| home.registry.is_drained() && home.let_to(local);
+            let drained = vacant.iter().position(free);
             drained.map(|position| vacant.swap_remove(position))
         };
         let home = vacant.unwrap_or_else(Self::build);
         let epoch = home.registry.reopen();
         home.idle.reset(workers);
-        // Relaxed, all three: the home reaches other threads through the runtime.
-        home.abandoned.store(false, Relaxed);
+        // Relaxed: the home reaches other threads through the runtime.
         home.local.store(local, Relaxed);
         home.remote_schedules.store(0, Relaxed);
         home.spare.reset();
@@ -198,12 +201,41 @@ impl Home {
         self.after_remote_push();
     }
 
+    /// Empties an abandoned home. A helper counts itself, and looks again; whoever moves in first
+    /// takes the sign down, and then looks for helpers. So no helper meets a new resident.
+    #[cold]
+    fn help(&self) {
+        // ORDERING: SeqCst: the count comes before the second look, pairs with `let_to`.
+        self.helpers.fetch_add(1, SeqCst);
+        // ORDERING: SeqCst, as above.
+        if self.abandoned.load(SeqCst) && !self.local.load(SeqCst) {
+            self.drain();
+        }
+        // ORDERING: SeqCst, for the single order of the count.
+        self.helpers.fetch_sub(1, SeqCst);
+    }
+
+    /// Takes the sign down, unless somebody still helps the last resident.
+    fn let_to(&self, local: bool) -> bool {
+        // ORDERING: SeqCst: the sign comes down before the look for helpers, pairs with `help`.
+        self.abandoned.store(false, SeqCst);
+        // ORDERING: SeqCst, as above.
+        if self.helpers.load(SeqCst) > 0 {
+            // ORDERING: SeqCst, as above.
+            self.abandoned.store(true, SeqCst);
+            return false;
+        }
+        // ORDERING: SeqCst, as above.
+        self.local.store(local, SeqCst);
+        true
+    }
+
     fn after_remote_push(&self) {
         self.wake_after_remote_push();
         // ORDERING: SeqCst after the SeqCst fence of the wake: either we see the home abandoned, or
         // whoever abandons it sees our push, [S7].
-        if self.abandoned.load(SeqCst) && !self.local.load(Relaxed) {
-            self.drain();
+        if self.abandoned.load(SeqCst) {
+            self.help();
         }
     }
 

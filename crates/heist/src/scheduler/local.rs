@@ -170,8 +170,9 @@ impl LocalShared {
             return None;
         }
         // SAFETY: the calling thread is the owner, and by [S8] runnables of this home are run and
-        // dropped by the owner alone: `LocalRuntime` is not `Send`, so only it can drive or end
-        // this scheduler, and stragglers of a home that is local leave what they push to it.
+        // dropped by the owner alone: `block_on` takes the core on the owner's thread only;
+        // `LocalRuntime`, whose drop ends the scheduler, is not `Send`; a home that is local is
+        // drained by `close` alone, and a home with helpers of an earlier resident is not let.
         let task = unsafe { NewTask::new_unchecked(future, self.home) };
         Some(self.home.spawn(epoch, task, details))
     }
@@ -182,6 +183,14 @@ impl LocalShared {
     ///
     /// [`Deadlock`], under a virtual clock.
     pub(crate) fn block_on<F: Future>(self: &Arc<Self>, future: F) -> Result<F::Output, Deadlock> {
+        if self
+            .owner
+            .is_some_and(|owner| owner != thread::current().id())
+        {
+            // [S8]: a `&LocalRuntime` can reach other threads as a `&Runtime`. They poll their own
+            // future, and leave the tasks to the owner.
+            return Ok(block_thread_on(future));
+        }
         let mut future = pin!(future);
         if current::with_local(|core| core.works_for(self.home)) == Some(true) {
             return self.drive(future);
@@ -339,7 +348,14 @@ impl LocalShared {
     /// Drops every task. Nobody drives, and nobody will. On the owner's thread, if there is one.
     pub(crate) fn close(self: &Arc<Self>) {
         let core = self.core.lock().take();
-        let Some(core) = core else { return };
+        let Some(mut core) = core else { return };
+        if current::is_gone() {
+            // In a destructor of another thread-local: wakes go to the injector instead.
+            self.home.registry.close_and_abort_all();
+            core.ready.drain(..).for_each(drop);
+            self.home.abandon();
+            return self.home.vacate();
+        }
         // Wakes of futures that are dropped below go to the core's queue.
         let previous = current::replace(Current::Local(core));
         self.home.registry.close_and_abort_all();

@@ -143,6 +143,26 @@ impl Shared {
         }
     }
 
+    /// A timer of `worker` was armed by another thread, and is its earliest now.
+    pub(crate) fn timer_armed_elsewhere(&self, worker: usize) {
+        self.unpark_worker(worker);
+        // The worker may be in a long poll: then the driver must know.
+        self.drive.entrust_timers(worker);
+    }
+
+    /// The spare is in a long poll itself: others take what it has queued, and the driver.
+    pub(crate) fn relieve_spare(&self) {
+        self.home.wake_after_local_push();
+        self.man_the_driver();
+    }
+
+    /// Nobody computes any more: the spare should rest.
+    pub(crate) fn dismiss_spare(&self) {
+        if self.home.spare.works() {
+            self.unpark_worker(self.spare_idx());
+        }
+    }
+
     /// Makes whoever is in the driver look at the timers of stuck workers, too.
     pub(crate) fn refresh_driver(&self) {
         self.drive.notify();
@@ -243,7 +263,11 @@ impl Shared {
     }
 
     pub(crate) fn unpark_worker(&self, worker: usize) {
-        if self.remotes[worker].parker.unpark() == Unpark::NotifyDriver {
+        // A straggler of the home's last resident may name a worker that this one has not.
+        let Some(remote) = self.remotes.get(worker) else {
+            return;
+        };
+        if remote.parker.unpark() == Unpark::NotifyDriver {
             self.drive.notify();
         }
     }
@@ -277,6 +301,13 @@ impl Remote {
             0 => None,
             _ => Some((Id::from_bits(task), Ticks(began))),
         }
+    }
+
+    /// The worker is in no poll that the monitor should know of.
+    pub(super) fn forget_poll(&self) {
+        // Relaxed, both: see the fields.
+        self.poll_began.store(0, Relaxed);
+        self.polls_heavy.store(false, Relaxed);
     }
 
     /// The worker has counted itself among those that compute.

@@ -84,6 +84,12 @@ impl Spare {
         }
     }
 
+    /// It was called, and does not rest yet.
+    pub(crate) fn works(&self) -> bool {
+        // ORDERING: SeqCst, for the single order of the state.
+        self.state.load(SeqCst) == WORKS
+    }
+
     /// There was no thread for it.
     pub(crate) fn stillborn(&self) {
         // ORDERING: SeqCst, for the single order of the state.

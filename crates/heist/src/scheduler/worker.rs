@@ -309,6 +309,14 @@ fn run_heavy(shared: &Arc<Shared>, runnable: Runnable) {
         current::with_worker(|core| core.computes = computes);
     };
     set(true);
+    // What waits here would wait for the whole poll: others may take it.
+    let waits = current::with_worker(|core| {
+        core.queue.flush_lifo();
+        core.queue.has_stealable()
+    });
+    if waits == Some(true) {
+        shared.home.wake_after_local_push();
+    }
     if shared.home.begin_heavy() {
         shared.call_spare();
     }
@@ -406,6 +414,10 @@ fn park_spare(shared: &Arc<Shared>) {
         rest(shared);
     }
     set_in_turn(false);
+    // One of them it runs itself; it may take long.
+    if current::with_worker(|core| core.queue.len() > 1) == Some(true) {
+        shared.home.wake_after_local_push();
+    }
 }
 
 /// Sleeps aside until called [W1, W2].
@@ -443,8 +455,10 @@ pub(super) fn run(shared: &Arc<Shared>, idx: usize) {
 
 /// Lets another thread play this thread's worker while `f` blocks. Elsewhere it just calls `f`.
 pub(crate) fn block_in_place<R>(f: impl FnOnce() -> R) -> R {
-    let core = match current::replace(Current::Nothing) {
-        Current::Worker(core) => core,
+    let mut core = match current::replace(Current::Nothing) {
+        // A waker that is called by the driver's turn: the worker is not in a poll, and its place
+        // among the sleepers cannot be handed on.
+        Current::Worker(core) if !core.in_turn => core,
         other => {
             current::replace(other);
             return f();
@@ -454,6 +468,9 @@ pub(crate) fn block_in_place<R>(f: impl FnOnce() -> R) -> R {
     let idx = core.idx;
     let searching = core.searching;
     debug_assert!(!searching, "a worker that runs a task does not search");
+    // What the poll has written down of itself is not true of whoever plays the worker next.
+    core.computes = false;
+    core.remote().forget_poll();
     *shared.remotes[idx].core.lock() = Some(core);
     // The core comes back even if `f` unwinds.
     let _take_back = TakeBack {

@@ -438,7 +438,7 @@ unsafe fn poll<F: Future, S: Schedule + Clone>(header: NonNull<Header>) {
         }
     };
     // SAFETY: RUNNING and the reference are ours, the future is gone.
-    unsafe { complete(cell, header, output) }
+    unsafe { complete::<F, S>(header, output) }
 }
 
 /// # Safety
@@ -456,7 +456,7 @@ unsafe fn cancel<F: Future, S: Schedule + Clone>(header: NonNull<Header>) {
         Err(payload) => panicked(cell, payload),
     };
     // SAFETY: RUNNING and the reference are ours, the future is gone.
-    unsafe { complete(cell, header, Err(error)) }
+    unsafe { complete::<F, S>(header, Err(error)) }
 }
 
 #[cold]
@@ -475,10 +475,12 @@ fn panicked<F: Future, S: Schedule>(
 /// 1. The caller holds `RUNNING` and a reference, and gives up both.
 /// 2. The future has been dropped, no output was stored.
 unsafe fn complete<F: Future, S: Schedule + Clone>(
-    cell: &Cell<F, S>,
     header: NonNull<Header>,
     output: Result<F::Output, JoinError>,
 ) {
+    // Not an argument: the cell may be freed before this function returns.
+    // SAFETY: the caller's reference keeps the cell alive until it is given up below.
+    let cell = unsafe { cell_of::<F, S>(header) };
     // SAFETY: duties 1 and 2.
     unsafe { cell.store_output(output) };
     let registered = cell.scheduler.release(cell.header.id());

@@ -116,8 +116,9 @@ impl Sleep {
             return Poll::Ready(());
         }
         let (timers, worker) = handle.timers();
-        assert!(!timers.is_closed(), "{RUNTIME_GONE}");
-        let armed = timers.arm(deadline, cx.waker());
+        let Some(armed) = timers.arm(deadline, cx.waker()) else {
+            panic!("{RUNTIME_GONE}");
+        };
         self.timer = Timer::Armed(timers, armed.key);
         if armed.is_next {
             handle.timer_became_next(worker);

@@ -67,6 +67,25 @@ fn a_wake_from_another_thread_arrives() {
     }
 }
 
+/// [S8]: a `&LocalRuntime` reaches other threads as a `&Runtime`.
+#[test]
+fn another_thread_that_blocks_on_a_local_runtime_runs_none_of_its_tasks() {
+    let local = local();
+    let here = std::thread::current().id();
+    let task = local.spawn_local(async move {
+        assert_eq!(std::thread::current().id(), here);
+        Rc::new(4)
+    });
+    let runtime: &heist::runtime::Runtime = &local;
+    let answer = std::thread::scope(|scope| {
+        let other = scope.spawn(|| runtime.block_on(async { 1 }));
+        other.join().unwrap()
+    });
+    assert_eq!(answer, 1);
+    assert!(!task.is_finished());
+    assert_eq!(*local.block_on(task).unwrap(), 4);
+}
+
 #[test]
 fn spawn_local_elsewhere_says_what_to_do() {
     let runtime = workers(1);

@@ -122,6 +122,23 @@ fn a_hook_that_panics_does_no_harm() {
     assert_eq!(runtime.block_on(runtime.spawn(async { 2 })).unwrap(), 2);
 }
 
+#[test]
+fn thread_hooks_that_panic_do_no_harm() {
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .on_thread_start(|| panic!("at the start"))
+        .on_thread_stop(|| panic!("at the end"))
+        .build()
+        .unwrap();
+    assert_eq!(runtime.block_on(runtime.spawn(async { 3 })).unwrap(), 3);
+    assert_eq!(runtime.block_on(runtime.spawn_blocking(|| 4)).unwrap(), 4);
+    assert!(
+        runtime
+            .shutdown_timeout(std::time::Duration::from_secs(60))
+            .is_clean()
+    );
+}
+
 struct BadWaker;
 
 impl Wake for BadWaker {

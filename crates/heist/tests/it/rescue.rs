@@ -159,6 +159,74 @@ fn a_timer_on_the_wheel_of_a_worker_that_computes_fires() {
 }
 
 #[test]
+fn what_a_worker_has_queued_does_not_wait_for_its_computation() {
+    for n in [1, 2] {
+        let runtime = workers(n);
+        for _ in 0..20 {
+            let task = runtime.spawn(async {
+                let (release, released) = mpsc::channel::<()>();
+                let computing = heist::compute(move || released.recv().is_err());
+                // Into the slot of the worker that takes the computation next.
+                drop(heist::spawn(async move { drop(release) }));
+                assert!(computing.await.unwrap());
+            });
+            runtime.block_on(task).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_timer_armed_by_an_outsider_while_a_worker_computes_fires() {
+    for n in [1, 2] {
+        let runtime = workers(n);
+        let _guard = runtime.enter();
+        let (release, released): (Vec<_>, Vec<_>) = (0..n).map(|_| mpsc::channel::<()>()).unzip();
+        let (began, has_begun) = mpsc::channel();
+        let computing: Vec<_> = released
+            .into_iter()
+            .map(|released| {
+                let began = began.clone();
+                heist::compute(move || {
+                    began.send(()).unwrap();
+                    released.recv().is_err()
+                })
+            })
+            .collect();
+        for _ in 0..n {
+            has_begun.recv().unwrap();
+        }
+        for _ in 0..5 {
+            runtime.block_on(heist::time::sleep(Duration::from_millis(2)));
+        }
+        drop(release);
+        for task in computing {
+            assert!(runtime.block_on(task).unwrap());
+        }
+    }
+}
+
+#[test]
+fn a_computation_that_blocks_on_others_hands_its_worker_on() {
+    let runtime = workers(1);
+    runtime.block_on(async {
+        for _ in 0..5 {
+            let nested = heist::compute(|| {
+                let inner = heist::spawn(async {
+                    heist::task::yield_now().await;
+                    3
+                });
+                heist::runtime::Handle::current().block_on(inner).unwrap()
+            });
+            assert_eq!(nested.await.unwrap(), 3);
+            // The worker that was handed on queues for itself again.
+            heist::spawn(async { heist::spawn(async {}).await.unwrap() })
+                .await
+                .unwrap();
+        }
+    });
+}
+
+#[test]
 fn a_computation_that_never_began_can_be_aborted_and_panics_are_delivered() {
     let runtime = workers(1);
     runtime.block_on(async {

@@ -12,7 +12,7 @@ fn arming_says_when_it_is_the_earliest() {
     let order = [(50, true), (60, false), (40, true), (40, false), (39, true)];
     for (deadline, is_next) in order {
         assert_eq!(
-            timers.arm(deadline, Waker::noop()).is_next,
+            timers.arm(deadline, Waker::noop()).unwrap().is_next,
             is_next,
             "{deadline}"
         );
@@ -44,9 +44,13 @@ fn wakers_are_called_without_the_lock() {
 #[test]
 fn closing_fires_everything() {
     let timers = Timers::new();
-    let key = timers.arm(Nanos::MAX - 1, Waker::noop()).key;
+    let key = timers.arm(Nanos::MAX - 1, Waker::noop()).unwrap().key;
     timers.close();
     assert!(timers.is_closed());
+    assert!(
+        timers.arm(5, Waker::noop()).is_none(),
+        "nobody would fire it"
+    );
     assert!(!timers.update_waker(key, Waker::noop()), "it has fired");
     timers.disarm(key);
 }

@@ -1,7 +1,7 @@
 //! The wheel, held to a `BTreeMap`.
 
 use crate::clock::Nanos;
-use crate::driver::wheel::{TimerKey, Wheel};
+use crate::driver::wheel::{Look, TimerKey, Wheel};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -179,12 +179,35 @@ fn a_waker_is_replaced_until_it_fires() {
         Arc::new(Counting(AtomicUsize::new(0))),
     );
     let key = wheel.insert(5, Waker::from(first.clone()));
-    assert!(wheel.update_waker(key, &Waker::from(second.clone())));
+    assert_eq!(wheel.look(key, &Waker::from(first.clone())), Look::Same);
+    assert_eq!(wheel.look(key, &Waker::from(second.clone())), Look::Other);
+    let old = wheel.replace_waker(key, Waker::from(second.clone()));
+    assert!(old.is_ok_and(|old| old.is_some()));
     assert_eq!(Arc::strong_count(&first), 1);
     let mut fired = Vec::new();
     wheel.advance(5, usize::MAX, &mut fired);
     fired.into_iter().for_each(|fired| fired.waker.wake());
     assert_eq!(second.0.load(Ordering::SeqCst), 1);
-    assert!(!wheel.update_waker(key, Waker::noop()));
+    assert_eq!(wheel.look(key, Waker::noop()), Look::Fired);
+    assert!(wheel.replace_waker(key, Waker::noop().clone()).is_err());
     assert!(wheel.remove(key).is_none());
+}
+
+#[test]
+fn what_had_no_room_is_not_hidden_by_what_is_armed_after_it() {
+    let mut wheel = Wheel::new();
+    let slot = 1 << 14;
+    // Over several slots at the end of a round of the finest level.
+    for i in 0..40_u64 {
+        wheel.insert((50 + i % 14) * slot, Waker::noop().clone());
+    }
+    let now = 65 * slot;
+    let mut fired = Vec::new();
+    assert!(wheel.advance(now, 10, &mut fired));
+    // In a lower slot, but later.
+    wheel.insert(now + 5 * slot, Waker::noop().clone());
+    assert!(wheel.next_deadline().unwrap() <= now);
+    while wheel.advance(now, 10, &mut fired) {}
+    assert_eq!(fired.len(), 40);
+    assert_eq!(wheel.next_deadline(), Some(now + 5 * slot));
 }
