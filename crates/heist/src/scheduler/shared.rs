@@ -217,6 +217,9 @@ impl Shared {
 
     /// Stops every worker after its current poll.
     pub(crate) fn shut_down(&self) {
+        // As one that plays: the home must not be given back while we close its registry, or we
+        // would close the next resident's.
+        *self.playing.lock() += 1;
         // ORDERING: Release pairs with the Acquire in `is_shut_down`.
         self.shutdown.store(true, Release);
         for worker in 0..self.remotes.len() {
@@ -224,6 +227,7 @@ impl Shared {
         }
         self.alarm.stop();
         self.home.registry.close_and_abort_all();
+        self.leave();
     }
 
     pub(crate) fn is_shut_down(&self) -> bool {

@@ -227,6 +227,33 @@ fn io_that_outlives_its_runtime_fails_instead_of_hanging() {
     assert!(error.to_string().contains("has shut down"), "{error}");
 }
 
+/// Homes go from runtime to runtime: the end of one must not touch the next.
+#[test]
+fn runtimes_that_come_and_go_side_by_side() {
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..300 {
+                    let runtime = workers(2);
+                    runtime.block_on(async {
+                        let tasks: Vec<_> = (0..20_u32)
+                            .map(|i| {
+                                heist::spawn(async move {
+                                    heist::task::yield_now().await;
+                                    i
+                                })
+                            })
+                            .collect();
+                        for (i, task) in (0..).zip(tasks) {
+                            assert_eq!(task.await.unwrap(), i);
+                        }
+                    });
+                }
+            });
+        }
+    });
+}
+
 /// In a process of its own, where no other test opens descriptors or starts threads meanwhile.
 #[test]
 #[cfg(target_os = "linux")]
