@@ -67,7 +67,7 @@ pub(crate) struct Home {
 static VACANT: RwLock<Vec<&'static Home>> = RwLock::new(Vec::new());
 
 impl Home {
-    fn build() -> &'static Home {
+    pub(super) fn build() -> &'static Home {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         Box::leak(Box::new(Self {
             injector: Injector::new(),
@@ -204,9 +204,11 @@ impl Home {
     /// Empties an abandoned home. A helper counts itself, and looks again; whoever moves in first
     /// takes the sign down, and then looks for helpers. So no helper meets a new resident.
     #[cold]
-    fn help(&self) {
-        // ORDERING: SeqCst: the count comes before the second look, pairs with `let_to`.
+    pub(super) fn help(&self) {
+        // ORDERING: SeqCst, and a fence: the count comes before the second look, pairs with
+        // `let_to`.
         self.helpers.fetch_add(1, SeqCst);
+        fence(SeqCst);
         // ORDERING: SeqCst, as above.
         if self.abandoned.load(SeqCst) && !self.local.load(SeqCst) {
             self.drain();
@@ -216,9 +218,11 @@ impl Home {
     }
 
     /// Takes the sign down, unless somebody still helps the last resident.
-    fn let_to(&self, local: bool) -> bool {
-        // ORDERING: SeqCst: the sign comes down before the look for helpers, pairs with `help`.
+    pub(super) fn let_to(&self, local: bool) -> bool {
+        // ORDERING: SeqCst, and a fence: the sign comes down before the look for helpers, pairs
+        // with `help`.
         self.abandoned.store(false, SeqCst);
+        fence(SeqCst);
         // ORDERING: SeqCst, as above.
         if self.helpers.load(SeqCst) > 0 {
             // ORDERING: SeqCst, as above.

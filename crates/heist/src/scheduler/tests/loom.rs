@@ -1,5 +1,6 @@
 //! The lost wake-up, of the idle word and of the parker.
 
+use crate::scheduler::Home;
 use crate::scheduler::alarm::Alarm;
 use crate::scheduler::idle::Idle;
 use crate::scheduler::park::{Parker, Unpark};
@@ -7,6 +8,7 @@ use crate::scheduler::spare::{Called, Spare};
 use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
 use crate::sync::deque::{Injector, Steal};
 use crate::sync::{AtomicUsize, fence};
+use crate::task::{Details, Id, JoinError, NewTask, Runnable, Schedule};
 use loom::sync::Arc;
 use loom::thread;
 
@@ -245,5 +247,46 @@ fn wake_against_deep_sleep() {
         pool.idle.unpark(0);
         alarm.worker_awake();
         watching.join().unwrap();
+    });
+}
+
+#[derive(Clone)]
+struct Nowhere;
+
+impl Schedule for Nowhere {
+    fn schedule(&self, runnable: Runnable) {
+        drop(runnable);
+    }
+
+    fn release(&self, _id: Id) -> bool {
+        false
+    }
+
+    fn details(&self, _id: Id) -> Option<Details> {
+        None
+    }
+
+    fn unhandled_panic(&self, _error: &JoinError) {}
+}
+
+/// [S6] [S7]: a straggler helps to empty an abandoned home while the next resident moves in: it
+/// takes nothing that is the resident's.
+#[test]
+fn help_against_moving_in() {
+    loom::model(|| {
+        let home = Home::build();
+        home.abandon();
+        let straggler = thread::spawn(move || home.help());
+        if home.let_to(true) {
+            let task = NewTask::new(std::future::pending::<()>(), Nowhere);
+            drop((task.registered, task.join));
+            home.injector().push(task.runnable);
+            straggler.join().unwrap();
+            assert!(!home.injector().is_empty(), "the straggler took it");
+            home.drain();
+        } else {
+            straggler.join().unwrap();
+            assert!(home.let_to(true), "nobody helps any more");
+        }
     });
 }
