@@ -126,8 +126,9 @@ fn it_answers() {
         .lines()
         .find(|line| line.starts_with("accept"))
         .unwrap();
+    // It may still be in the poll that accepted this very connection, on another worker.
     assert!(
-        accept.contains("waiting") && accept.contains("server.rs:"),
+        (accept.contains("waiting") || accept.contains("running")) && accept.contains("server.rs:"),
         "{accept}"
     );
     assert!(
