@@ -19,7 +19,7 @@ mod tests;
 
 use crate::scheduler::Home;
 use crate::sync::{Condvar, Mutex, MutexGuard, thread};
-use crate::task::{CurrentTask, Details, Id, JoinError, Runnable, Schedule};
+use crate::task::{CurrentTask, Details, Id, JoinError, Runnable, Schedule, Weight};
 use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -317,7 +317,7 @@ impl Schedule for CallSchedule {
         unreachable!("a blocking call is done in its first poll: nobody has its waker");
     }
 
-    fn release(&self, id: Id) -> bool {
+    fn release(&self, id: Id, _weight: &Weight) -> bool {
         self.0.registry.release(id).is_some()
     }
 

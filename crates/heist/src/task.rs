@@ -84,7 +84,7 @@ pub(crate) trait Schedule: Send + Sync + 'static {
 
     /// Takes a task that is about to complete out of the registry. The answer says whether it was
     /// there, so that its reference can be dropped.
-    fn release(&self, id: Id) -> bool;
+    fn release(&self, id: Id, weight: &Weight) -> bool;
 
     /// What is known of a live task, for messages.
     fn details(&self, id: Id) -> Option<Details>;

@@ -375,13 +375,13 @@ impl Schedule for &'static Home {
     }
 
     #[inline]
-    fn release(&self, id: Id) -> bool {
+    fn release(&self, id: Id, weight: &Weight) -> bool {
         let long = budget::poll_was_long();
         let Some(site) = self.registry.release(id) else {
             return false;
         };
         // Relaxed: set before the runtime reaches other threads.
-        if self.learns.load(Relaxed) {
+        if weight.never_waited() && self.learns.load(Relaxed) {
             self.sites.record(site, long);
         }
         true

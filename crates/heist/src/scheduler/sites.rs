@@ -1,9 +1,10 @@
 //! Spawn sites whose tasks compute.
 //!
 //! A program that spawns a fresh task for each computation gives the scheduler no second poll to
-//! judge by. So the site is judged: when tasks of one site end in a long poll again and again, new
-//! tasks from there are heavy from birth; when they end in short ones it is forgotten. A task that
-//! is wrongly taken for heavy proves itself light in a few polls.
+//! judge by. So the site is judged: when tasks of one site are done in one long poll again and
+//! again, new tasks from there are heavy from birth; when in a short one it is forgotten. Tasks that
+//! have waited for anything say nothing of their site: one request of a connection may be heavy and
+//! the next connection light.
 //!
 //! The table is small and hashed: two sites may share a place, which costs one of them some waiting
 //! behind light tasks, and nothing else. All accesses are Relaxed: it holds opinions, no data.

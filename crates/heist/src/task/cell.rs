@@ -52,7 +52,7 @@ impl Header {
             id: AtomicU64::new(0),
             joiner: UnsafeCell::new(None),
             woken_at: AtomicU32::new(0),
-            weight: Weight::light(),
+            weight: Weight::newborn(),
         }
     }
 

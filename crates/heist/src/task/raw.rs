@@ -483,7 +483,9 @@ unsafe fn complete<F: Future, S: Schedule + Clone>(
     let cell = unsafe { cell_of::<F, S>(header) };
     // SAFETY: duties 1 and 2.
     unsafe { cell.store_output(output) };
-    let registered = cell.scheduler.release(cell.header.id());
+    let registered = cell
+        .scheduler
+        .release(cell.header.id(), &cell.header.weight);
     let refs = 1 + usize::from(registered);
     let mut stored = true;
     loop {

@@ -9,3 +9,5 @@ mod registry;
 #[cfg(not(heist_loom))]
 mod state;
 mod support;
+#[cfg(not(heist_loom))]
+mod weight;

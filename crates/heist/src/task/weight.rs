@@ -9,13 +9,17 @@
 use crate::sync::AtomicU32;
 use crate::sync::atomic::Ordering::Relaxed;
 
+/// Light, and it has not waited for anything yet.
+const NEWBORN: u32 = 0;
 /// Light, and the last poll was short.
-const LIGHT: u32 = 0;
+const LIGHT: u32 = 1;
 /// Light, but the last poll was long.
-const SUSPECT: u32 = 1;
+const SUSPECT: u32 = 2;
 /// The least value that is heavy; above it, the short polls that are still forgiven.
-const HEAVY: u32 = 2;
+const HEAVY: u32 = 3;
 const FORGIVEN: u32 = 3;
+/// Heavy because of where it was spawned, and it has not waited for anything yet.
+const BORN_HEAVY: u32 = u32::MAX - 1;
 /// Heavy by decree.
 const FIXED: u32 = u32::MAX;
 
@@ -25,8 +29,8 @@ const FIXED: u32 = u32::MAX;
 pub(crate) struct Weight(AtomicU32);
 
 impl Weight {
-    pub(super) fn light() -> Self {
-        Self(AtomicU32::new(LIGHT))
+    pub(super) fn newborn() -> Self {
+        Self(AtomicU32::new(NEWBORN))
     }
 
     #[inline]
@@ -41,20 +45,26 @@ impl Weight {
 
     /// Heavy until its polls say otherwise.
     pub(crate) fn begin_heavy(&self) {
-        self.0.store(HEAVY + FORGIVEN, Relaxed);
+        self.0.store(BORN_HEAVY, Relaxed);
     }
 
-    /// A poll has ended.
+    /// No poll has returned `Pending` yet: the task is a job rather than a conversation.
+    #[inline]
+    pub(crate) fn never_waited(&self) -> bool {
+        matches!(self.0.load(Relaxed), NEWBORN | BORN_HEAVY)
+    }
+
+    /// A poll has returned `Pending`.
     #[inline]
     pub(crate) fn record(&self, long: bool) {
         let weight = self.0.load(Relaxed);
         let next = match (weight, long) {
             (LIGHT, false) => return,
             (FIXED, _) => return,
-            (LIGHT, true) => SUSPECT,
-            (SUSPECT, false) => LIGHT,
+            (NEWBORN | LIGHT, true) => SUSPECT,
+            (NEWBORN | SUSPECT | HEAVY, false) => LIGHT,
+            (BORN_HEAVY, false) => HEAVY + FORGIVEN - 1,
             (_, true) => HEAVY + FORGIVEN,
-            (HEAVY, false) => LIGHT,
             (credit, false) => credit - 1,
         };
         self.0.store(next, Relaxed);

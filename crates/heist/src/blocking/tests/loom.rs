@@ -3,7 +3,7 @@
 use crate::blocking::{Call, Config, Pool};
 use crate::sync::AtomicUsize;
 use crate::sync::atomic::Ordering::SeqCst;
-use crate::task::{Details, Id, JoinError, NewTask, Runnable, Schedule};
+use crate::task::{Details, Id, JoinError, NewTask, Runnable, Schedule, Weight};
 use loom::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ impl Schedule for Nowhere {
         drop(runnable);
     }
 
-    fn release(&self, _id: Id) -> bool {
+    fn release(&self, _id: Id, _weight: &Weight) -> bool {
         false
     }
 

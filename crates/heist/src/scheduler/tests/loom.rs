@@ -8,7 +8,7 @@ use crate::scheduler::spare::{Called, Spare};
 use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
 use crate::sync::deque::{Injector, Steal};
 use crate::sync::{AtomicUsize, fence};
-use crate::task::{Details, Id, JoinError, NewTask, Runnable, Schedule};
+use crate::task::{Details, Id, JoinError, NewTask, Runnable, Schedule, Weight};
 use loom::sync::Arc;
 use loom::thread;
 
@@ -258,7 +258,7 @@ impl Schedule for Nowhere {
         drop(runnable);
     }
 
-    fn release(&self, _id: Id) -> bool {
+    fn release(&self, _id: Id, _weight: &Weight) -> bool {
         false
     }
 

@@ -2,7 +2,7 @@
 
 use crate::scheduler::queue::LocalQueue;
 use crate::sync::deque_model;
-use crate::task::{Details, Id, JoinError, NewTask, Runnable, Schedule};
+use crate::task::{Details, Id, JoinError, NewTask, Runnable, Schedule, Weight};
 use proptest::prelude::*;
 use std::collections::VecDeque;
 
@@ -90,7 +90,7 @@ impl Schedule for Nowhere {
         drop(runnable);
     }
 
-    fn release(&self, _id: Id) -> bool {
+    fn release(&self, _id: Id, _weight: &Weight) -> bool {
         false
     }
 

@@ -4,7 +4,7 @@ use super::support::Queue;
 use crate::clock::tsc::Ticks;
 use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
 use crate::sync::{AtomicUsize, Mutex};
-use crate::task::{Details, Id, JoinError, Kind, NewTask, Registry, Runnable, Schedule};
+use crate::task::{Details, Id, JoinError, Kind, NewTask, Registry, Runnable, Schedule, Weight};
 use loom::sync::Arc;
 use loom::thread;
 use std::future::poll_fn;
@@ -194,7 +194,7 @@ impl Schedule for Registered {
         self.0.0.schedule(runnable);
     }
 
-    fn release(&self, id: Id) -> bool {
+    fn release(&self, id: Id, _weight: &Weight) -> bool {
         self.0.1.release(id).is_some()
     }
 

@@ -2,7 +2,7 @@
 
 use crate::sync::atomic::Ordering::SeqCst;
 use crate::sync::{AtomicUsize, Mutex};
-use crate::task::{Details, Id, JoinError, JoinHandle, NewTask, Runnable, Schedule};
+use crate::task::{Details, Id, JoinError, JoinHandle, NewTask, Runnable, Schedule, Weight};
 use std::collections::VecDeque;
 
 #[cfg(heist_loom)]
@@ -80,7 +80,7 @@ impl Schedule for Queue {
         self.0.ready.lock().push_back(runnable);
     }
 
-    fn release(&self, _id: Id) -> bool {
+    fn release(&self, _id: Id, _weight: &Weight) -> bool {
         false
     }
 

@@ -1,0 +1,43 @@
+//! What polls say of a task's weight.
+
+use crate::task::Weight;
+
+/// Whether a newborn task is heavy after each of these polls.
+fn judged(weight: &Weight, polls: &[bool]) -> Vec<bool> {
+    polls
+        .iter()
+        .map(|&long| {
+            weight.record(long);
+            weight.is_heavy()
+        })
+        .collect()
+}
+
+#[test]
+fn two_long_polls_in_a_row_are_heavy_and_four_short_ones_light() {
+    let weight = Weight::newborn();
+    assert!(weight.never_waited());
+    let polls = [true, false, true, true, false, false, false, false, true];
+    let heavy = [false, false, false, true, true, true, true, false, false];
+    assert_eq!(judged(&weight, &polls), heavy);
+    assert!(!weight.never_waited());
+}
+
+#[test]
+fn one_born_heavy_proves_itself_light() {
+    let weight = Weight::newborn();
+    weight.begin_heavy();
+    assert!(weight.is_heavy() && weight.never_waited());
+    assert_eq!(judged(&weight, &[false; 4]), [true, true, true, false]);
+    let weight = Weight::newborn();
+    weight.begin_heavy();
+    assert_eq!(judged(&weight, &[true, false]), [true, true]);
+    assert!(!weight.never_waited());
+}
+
+#[test]
+fn one_that_is_heavy_by_decree_stays_so() {
+    let weight = Weight::newborn();
+    weight.fix_heavy();
+    assert_eq!(judged(&weight, &[false; 10]), [true; 10]);
+}
