@@ -159,21 +159,16 @@ impl Wheel {
         self.now = self.now.max(now);
         // From coarse to fine: what is not due sinks, what is due and has no room goes to the
         // present slot of the finest level, and no slot that time has passed is left occupied.
-        for level in (1..LEVELS).rev() {
-            while let Some((slot, earliest)) = self.first_slot(level) {
-                if earliest > self.now {
-                    break;
+        // Meanwhile a level may hold what sank before what is due, so every slot is looked at; and
+        // each once, because the present slot may fill again.
+        for level in (0..LEVELS).rev() {
+            let mut occupied = self.levels[level].occupied;
+            while occupied != 0 {
+                let slot = occupied.trailing_zeros() as usize;
+                occupied &= occupied - 1;
+                if self.levels[level].slots[slot].earliest <= self.now {
+                    more |= self.empty_slot(level, slot, last, fired);
                 }
-                more |= self.empty_slot(level, slot, last, fired);
-            }
-        }
-        // Those that are occupied now, each once: the present slot may fill again.
-        let mut occupied = self.levels[0].occupied;
-        while occupied != 0 {
-            let slot = occupied.trailing_zeros() as usize;
-            occupied &= occupied - 1;
-            if self.levels[0].slots[slot].earliest <= self.now {
-                more |= self.empty_slot(0, slot, last, fired);
             }
         }
         fired[first..].sort_unstable_by_key(|f| (f.deadline, f.sequence));
