@@ -4,8 +4,7 @@
 //! *decide* (look at the driver now? is this poll too long?) and to *count* (histograms), never for
 //! a deadline. Where the processor does not promise a constant rate, it falls back to `Instant`.
 //!
-//! Tests: `clock/tests.rs` is not needed; `scheduler/tests` and the metrics tests run on it, and a
-//! unit test at the end of `metrics/tests.rs` compares it with `Instant`.
+//! Tests: `metrics/tests.rs` compares it with `Instant`.
 #![cfg_attr(
     target_arch = "x86_64",
     expect(unsafe_code, reason = "reading the time-stamp counter is an intrinsic")

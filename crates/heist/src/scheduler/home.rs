@@ -8,7 +8,8 @@
 //! A waker that outlives its runtime finds its task complete and touches nothing. One that is
 //! half-way through a wake while its runtime ends still has its runnable, so the task is not
 //! complete, the registry is not drained, and the home is not given back: \[S6\] costs no count.
-//! The worst that a straggler can do is to unpark a worker of the home's next runtime for nothing.
+//! One that helps to empty an abandoned home counts itself, and nobody moves in meanwhile \[S7\]. The
+//! worst that a straggler can do is to unpark a worker of the home's next runtime for nothing.
 //!
 //! Tests: `scheduler/tests/home.rs`, `tests/it/shutdown.rs`.
 

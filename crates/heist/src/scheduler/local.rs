@@ -12,7 +12,7 @@
 //! Futures that are not `Send` come in through [`LocalShared::spawn_local`], which demands that
 //! the calling thread is the owner: rule \[S8\].
 //!
-//! Tests: `scheduler/tests/local.rs`, `tests/it/local.rs`.
+//! Tests: `tests/it/local.rs`, `tests/it/nesting.rs`, `tests/it/virtual_clock.rs`.
 #![expect(unsafe_code, reason = "one call: a !Send future goes into a task")]
 
 use super::current::{self, Current};
