@@ -104,7 +104,7 @@ pub(crate) fn run(shared: &Arc<Shared>, hook: Option<&StallHook>) {
             watch.count(shared, 0);
             return;
         }
-        for stall in watch.look(shared, &scale) {
+        for stall in watch.look(shared, scale) {
             // PANIC: the hook is user code; the panic hook has spoken, the monitor goes on.
             let call = AssertUnwindSafe(|| hook.map(|hook| (hook.report)(&stall)));
             let _ = catch_unwind(call);

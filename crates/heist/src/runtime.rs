@@ -462,9 +462,9 @@ impl Handle {
             Scheduler::MultiThread(shared) => shared
                 .regular()
                 .iter()
-                .map(|remote| remote.counters.snapshot(parts.started))
+                .map(|remote| remote.snapshot(parts.started))
                 .collect(),
-            Scheduler::CurrentThread(shared) => vec![shared.counters.snapshot(parts.started)],
+            Scheduler::CurrentThread(shared) => vec![shared.snapshot(parts.started)],
         };
         let load = parts.pool.load();
         RuntimeMetrics {

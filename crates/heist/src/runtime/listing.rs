@@ -86,7 +86,8 @@ impl TaskInfo {
         self.details.kind == Kind::Blocking
     }
 
-    /// The time from its spawn to the listing.
+    /// The time from its spawn to the listing; where a task spawned it, from the begin of that
+    /// task's poll.
     pub fn age(&self) -> Duration {
         let ticks = self.listed.since(self.details.born);
         Duration::from_nanos(Scale::get().nanos(ticks))

@@ -2,7 +2,7 @@
 
 use super::Handle;
 use crate::blocking::Call;
-use crate::clock::tsc::Scale;
+use crate::budget;
 use crate::scheduler::{Home, worker};
 use crate::task::{Details, JoinHandle, Kind, NewTask};
 use std::panic::Location;
@@ -29,7 +29,7 @@ impl Options {
         Details {
             kind,
             site: self.site,
-            born: Scale::get().ticks(),
+            born: budget::about_now(),
             name: self.name,
         }
     }
@@ -90,7 +90,7 @@ where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
 {
-    match crate::context::with(Handle::spawner) {
+    match crate::context::spawner() {
         Ok(spawner) => spawner.compute(f, Options::here()),
         Err(error) => panic!("{error}"),
     }
@@ -117,7 +117,7 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    match crate::context::with(Handle::spawner) {
+    match crate::context::spawner() {
         Ok(spawner) => spawner.spawn(future, Options::here()),
         Err(error) => panic!("{error}"),
     }

@@ -87,6 +87,7 @@ pub(crate) fn push_back(home: &'static Home, runnable: Runnable) -> Result<(), R
 #[inline]
 fn push_with(home: &'static Home, runnable: Runnable, back: bool) -> Result<(), Runnable> {
     let mut slot = Some(runnable);
+    let mut computes = false;
     // Wakers may be woken in destructors of other thread-locals, when ours is gone.
     let wake = CURRENT.try_with(|current| {
         // A waker of another runtime that is woken while this one is being stepped: not ours.
@@ -94,10 +95,10 @@ fn push_with(home: &'static Home, runnable: Runnable, back: bool) -> Result<(), 
             return false;
         };
         match &mut *current {
-            // What a heavy task wakes must not wait for its end.
-            Current::Worker(core) if core.works_for(home) && !core.computes() => {
+            Current::Worker(core) if core.works_for(home) => {
                 let runnable = slot.take().expect("just filled");
-                match back {
+                computes = core.computes();
+                match back || computes {
                     true => core.push_back(runnable),
                     false => core.push(runnable),
                 }
@@ -112,8 +113,11 @@ fn push_with(home: &'static Home, runnable: Runnable, back: bool) -> Result<(), 
     match slot {
         Some(runnable) => Err(runnable),
         None => {
-            if wake == Ok(true) {
-                home.wake_after_local_push();
+            match wake {
+                // It must not wait for the end of a heavy poll.
+                Ok(true) if computes => home.wake_after_remote_push(),
+                Ok(true) => home.wake_after_local_push(),
+                _ => {}
             }
             Ok(())
         }

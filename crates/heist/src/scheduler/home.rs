@@ -244,7 +244,8 @@ impl Home {
         }
     }
 
-    /// Unparks a worker for what was pushed to the injector, if one is needed.
+    /// Unparks a worker for what was pushed to the injector, or to the queue of a worker that
+    /// computes, if one is needed.
     pub(crate) fn wake_after_remote_push(&self) {
         let worker = self.idle.after_remote_push(|| {
             let resident = self.resident.read();
@@ -252,8 +253,15 @@ impl Home {
         });
         match worker {
             Some(worker) => self.unpark(worker),
-            None if self.all_compute() => self.unpark_spare(),
-            None => {}
+            None => self.wake_spare(),
+        }
+    }
+
+    /// After a push and a SeqCst fence: wakes the spare if only it could come for it [W3].
+    #[inline]
+    pub(super) fn wake_spare(&self) {
+        if self.all_compute() && self.spare.wants_wake() {
+            self.unpark_spare();
         }
     }
 

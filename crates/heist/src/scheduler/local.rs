@@ -22,7 +22,7 @@ use super::shared::PanicHook;
 use super::{Drive, Home, Parked, Policy};
 use crate::budget;
 use crate::clock::tsc::{Scale, Ticks};
-use crate::metrics::WorkerCounters;
+use crate::metrics::{Counter, WorkerCounters, WorkerMetrics};
 use crate::sync::atomic::Ordering::{AcqRel, Release};
 use crate::sync::{AtomicBool, Mutex, thread};
 use crate::task::{CurrentTask, Details, JoinError, JoinHandle, NewTask, Runnable};
@@ -39,7 +39,9 @@ pub(crate) struct Deadlock;
 /// What all threads see of a current-thread scheduler.
 pub(crate) struct LocalShared {
     pub(crate) home: &'static Home,
-    pub(crate) counters: WorkerCounters,
+    counters: WorkerCounters,
+    /// Tasks that are ready, after the last poll.
+    queue_depth: Counter,
     parker: Parker,
     drive: Arc<dyn Drive>,
     panic_hook: PanicHook,
@@ -99,8 +101,7 @@ impl LocalCore {
         let end = budget::take_end();
         self.now = end.unwrap_or_else(|| self.shared.scale.ticks());
         let counters = &self.shared.counters;
-        counters.polls.add(1);
-        counters.queue_depth.set(self.ready.len() as u64);
+        self.shared.queue_depth.set(self.ready.len() as u64);
         counters.poll_ticks.record(self.now.since(start));
         if let Some(stamp) = stamp {
             let waited = coarse(start.0).wrapping_sub(stamp);
@@ -128,10 +129,11 @@ impl LocalShared {
         panic_hook: PanicHook,
         owner: Option<thread::ThreadId>,
     ) -> Arc<Self> {
-        let scale = Scale::get();
+        let scale = *Scale::get();
         let shared = Arc::new(Self {
             home,
             counters: WorkerCounters::new(),
+            queue_depth: Counter::default(),
             parker: Parker::new(),
             drive,
             panic_hook,
@@ -152,6 +154,11 @@ impl LocalShared {
         *shared.core.lock() = Some(Box::new(core));
         shared.counters.parked(scale.ticks());
         shared
+    }
+
+    pub(crate) fn snapshot(&self, started: Ticks) -> WorkerMetrics {
+        let queue_depth = self.queue_depth.get() as usize;
+        self.counters.snapshot(started, queue_depth)
     }
 
     /// Spawns a future that never leaves this thread. `None`: this is not the owner's thread, or

@@ -11,7 +11,7 @@ use super::worker::{Core, run};
 use super::{Drive, Policy};
 use crate::budget;
 use crate::clock::tsc::{Scale, Ticks};
-use crate::metrics::WorkerCounters;
+use crate::metrics::{WorkerCounters, WorkerMetrics};
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::deque::Stealer;
 use crate::sync::{AtomicBool, AtomicU64, CachePadded, Condvar, Mutex};
@@ -53,7 +53,7 @@ pub(crate) struct Remote {
     pub(super) parker: Parker,
     /// The core while no thread plays the worker.
     pub(super) core: Mutex<Option<Box<Core>>>,
-    pub(crate) counters: WorkerCounters,
+    pub(super) counters: WorkerCounters,
     /// When the current poll began, in ticks; 0 between polls. Written by the thread that plays
     /// the worker, as the next two; Relaxed, since whoever reads them only judges by them.
     pub(super) poll_began: AtomicU64,
@@ -72,7 +72,7 @@ impl Shared {
         policy: &Policy,
         panic_hook: PanicHook,
     ) -> Arc<Self> {
-        let scale = Scale::get();
+        let scale = *Scale::get();
         let queues: Vec<LocalQueue> = (0..=n_workers).map(|_| LocalQueue::new()).collect();
         let remotes = queues.iter().map(|queue| {
             CachePadded::new(Remote {
@@ -296,6 +296,10 @@ impl Resident for Shared {
 }
 
 impl Remote {
+    pub(crate) fn snapshot(&self, started: Ticks) -> WorkerMetrics {
+        self.counters.snapshot(started, self.stealer.len())
+    }
+
     /// The poll that the worker is in: the task, and when it began.
     pub(crate) fn poll(&self) -> Option<(Id, Ticks)> {
         // Relaxed, both: see the fields.

@@ -9,6 +9,17 @@ pub(crate) use std::sync::atomic::{
 
 pub(crate) use parking_lot::{Mutex, MutexGuard};
 
+/// A thread-local of this shape is one plain load away.
+macro_rules! const_thread_local {
+    ($(#[$attribute:meta])* static $name:ident: $type:ty = $value:expr;) => {
+        std::thread_local! {
+            $(#[$attribute])*
+            static $name: $type = const { $value };
+        }
+    };
+}
+pub(crate) use const_thread_local as thread_local;
+
 /// Work-stealing queues.
 pub(crate) mod deque {
     pub(crate) use crossbeam_deque::{Injector, Steal, Stealer, Worker};

@@ -203,6 +203,51 @@ fn call_against_rest() {
     });
 }
 
+/// [W3]: two tasks are pushed by those who rely on the spare while it falls asleep: it finds both; else
+/// the model hangs.
+#[test]
+fn push_against_spare_sleep() {
+    loom::model(|| {
+        let spare = Arc::new(Spare::new());
+        let parker = Arc::new(Parker::new());
+        let queued = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
+        let push = {
+            let (spare, parker, queued) = (spare.clone(), parker.clone(), queued.clone());
+            move |at: usize| {
+                // Relaxed: the fence is what is modelled; as `wake_after_remote_push`.
+                queued[at].fetch_add(1, Relaxed);
+                fence(SeqCst);
+                if spare.wants_wake() {
+                    assert_eq!(parker.unpark(), Unpark::Done);
+                }
+            }
+        };
+        let other = {
+            let push = push.clone();
+            thread::spawn(move || push(1))
+        };
+        let working = thread::spawn(move || {
+            // As `park_spare`, in a loop.
+            let mut left = 2;
+            loop {
+                spare.announce_sleep();
+                let found = queued.iter().map(|at| at.swap(0, Relaxed)).sum::<usize>();
+                left -= found;
+                if left == 0 {
+                    break;
+                }
+                if found == 0 {
+                    parker.park(None);
+                }
+                spare.announce_wake();
+            }
+        });
+        push(0);
+        other.join().unwrap();
+        working.join().unwrap();
+    });
+}
+
 /// [W2]: the spare leaves the driver while a regular worker parks: the worker gets the driver at
 /// once, or is sent there; else the model hangs.
 #[test]

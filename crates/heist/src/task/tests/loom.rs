@@ -59,6 +59,46 @@ fn wake_against_poll() {
     });
 }
 
+/// [T10]: a task wakes itself while another thread wakes it: no wake is lost, and the poll that the
+/// other's wake causes sees what was written before it.
+#[test]
+fn own_wake_against_wake() {
+    loom::model(|| {
+        let queue = Queue::new();
+        let flag = Arc::new(AtomicUsize::new(0));
+        let kept: Arc<Mutex<Option<Waker>>> = Arc::new(Mutex::new(None));
+        let (seen, keep) = (flag.clone(), kept.clone());
+        let mut polls = 0;
+        let join = queue.spawn(poll_fn(move |cx| {
+            polls += 1;
+            if seen.load(Relaxed) == 1 {
+                return Poll::Ready(());
+            }
+            if polls == 1 {
+                *keep.lock() = Some(cx.waker().clone());
+            }
+            if polls <= 2 {
+                cx.waker().wake_by_ref();
+            }
+            Poll::Pending
+        }));
+        // The first poll leaves the waker, and the task in the queue.
+        queue.next().expect("just spawned").run();
+        assert_eq!(queue.len(), 1);
+        let runner = {
+            let queue = queue.clone();
+            thread::spawn(move || queue.run_all())
+        };
+        let waker = kept.lock().take().expect("left by the first poll");
+        waker.wake_by_ref();
+        flag.store(1, Relaxed);
+        waker.wake();
+        runner.join().unwrap();
+        queue.run_all();
+        assert!(join.is_finished(), "the other's wake was lost");
+    });
+}
+
 /// [T1, T2]: two wakers at once make one runnable.
 #[test]
 fn wake_against_wake() {
