@@ -1,8 +1,9 @@
 //! The monitor: one thread that watches for polls that last too long.
 //!
 //! It reads the workers' records every few milliseconds. When a poll has lasted longer than
-//! [`LIMIT`] it sees to it that somebody is in the driver and looks after the stuck worker's timers;
-//! when all regular workers are stuck it calls the spare. It reports polls beyond the stall
+//! [`LIMIT`] it sees to it that somebody is in the driver and looks after the stuck worker's timers,
+//! and gives what that worker has queued to others, the task in its LIFO slot included; when all
+//! regular workers are stuck it calls the spare. It reports polls beyond the stall
 //! threshold, once each, while they last. It makes no promise: a blocked task stays blocked.
 //!
 //! It backs off while nothing is amiss, and sleeps without a timeout once every worker has been
@@ -23,6 +24,10 @@ const LIMIT: Duration = Duration::from_millis(1);
 /// Between two looks: while something is amiss, and at most.
 const MIN_PERIOD: Duration = Duration::from_millis(1);
 const MAX_PERIOD: Duration = Duration::from_millis(4);
+/// The least between two looks.
+const MIN_LOOK: Duration = Duration::from_micros(100);
+/// Looks without a long poll after which nothing is amiss: where one was, more will follow.
+const CALM: u32 = 200;
 /// Looks that find every worker parked before the deep sleep.
 const IDLE_LOOKS: u32 = 4;
 
@@ -97,6 +102,8 @@ pub(crate) fn run(shared: &Arc<Shared>, hook: Option<&StallHook>) {
         threshold: hook.map_or(u64::MAX, |hook| scale.ticks_in(hook.threshold)),
         reported: Vec::new(),
         counted: 0,
+        calm: CALM,
+        next_look: u64::MAX,
     };
     let (mut period, mut idle_looks) = (MIN_PERIOD, 0);
     loop {
@@ -120,11 +127,13 @@ pub(crate) fn run(shared: &Arc<Shared>, hook: Option<&StallHook>) {
             (idle_looks, period) = (0, MIN_PERIOD);
             continue;
         }
-        period = match shared.home.any_computes() {
+        period = match watch.calm < CALM {
             true => MIN_PERIOD,
             false => (period * 2).min(MAX_PERIOD),
         };
-        shared.alarm.sleep(period);
+        // A poll that is under way is looked at again when it is too long.
+        let next_look = Duration::from_nanos(scale.nanos(watch.next_look)).max(MIN_LOOK);
+        shared.alarm.sleep(period.min(next_look));
     }
 }
 
@@ -136,6 +145,10 @@ struct Watch {
     reported: Vec<Option<Ticks>>,
     /// Stuck workers that it has counted as computing.
     counted: usize,
+    /// Looks since the last long poll.
+    calm: u32,
+    /// Ticks until the youngest poll that was seen will have lasted too long.
+    next_look: u64,
 }
 
 impl Watch {
@@ -144,17 +157,21 @@ impl Watch {
         let now = scale.ticks();
         self.reported.resize(shared.remotes.len(), None);
         let (mut stuck, mut stalls) = (0, Vec::new());
+        self.next_look = u64::MAX;
+        self.calm = self.calm.saturating_add(1);
         for (worker, remote) in shared.remotes.iter().enumerate() {
             let Some((task, began)) = remote.poll() else {
                 continue;
             };
             let lasted = now.since(began);
             if lasted <= self.limit {
+                self.next_look = self.next_look.min(self.limit - lasted);
                 continue;
             }
-            match worker < shared.regular().len() {
-                true => stuck += usize::from(!remote.counts_itself()),
-                false => shared.relieve_spare(),
+            shared.relieve(worker);
+            self.calm = 0;
+            if worker < shared.regular().len() {
+                stuck += usize::from(!remote.counts_itself());
             }
             if lasted > self.threshold && self.reported[worker] != Some(began) {
                 self.reported[worker] = Some(began);

@@ -62,8 +62,8 @@ pub use id::{Id, id, try_id};
 pub use join::{AbortHandle, JoinError, JoinHandle};
 
 pub(crate) use id::CurrentTask;
-pub(crate) use raw::{NewTask, Runnable};
-pub(crate) use registry::{Details, Kind, Listed, Registry};
+pub(crate) use raw::{NewTask, Runnable, TaskRef};
+pub(crate) use registry::{Closed, Details, Kind, Listed, Own, Registry};
 pub(crate) use state::Phase;
 pub(crate) use weight::Weight;
 

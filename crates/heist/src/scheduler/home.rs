@@ -13,7 +13,7 @@
 //!
 //! Tests: `scheduler/tests/home.rs`, `tests/it/shutdown.rs`.
 
-use super::current;
+use super::current::{self, SHARDS_A_THREAD};
 use super::idle::Idle;
 use super::sites::Sites;
 use super::spare::Spare;
@@ -76,7 +76,7 @@ impl Home {
             spare: Spare::new(),
             sites: Sites::new(),
             learns: AtomicBool::new(true),
-            registry: Registry::new(threads.next_power_of_two().min(256)),
+            registry: Registry::new((SHARDS_A_THREAD * threads.next_power_of_two()).min(128)),
             idle: Idle::new(),
             abandoned: AtomicBool::new(false),
             helpers: AtomicUsize::new(0),
@@ -143,7 +143,7 @@ impl Home {
 
     /// Registers a task. After shutdown there is nothing to run: its future is dropped here.
     pub(crate) fn register<T>(
-        &self,
+        &'static self,
         epoch: u64,
         task: NewTask<T>,
         details: Details,
@@ -153,11 +153,12 @@ impl Home {
             registered,
             join,
         } = task;
-        let hint = current::shard_hint();
-        if self.sites.is_heavy(details.site) {
+        let site = Sites::place_of(details.site);
+        runnable.weight().set_site(site);
+        if self.sites.is_heavy(site) {
             runnable.weight().begin_heavy();
         }
-        match self.registry.insert(hint, epoch, registered, details) {
+        match current::insert(self, epoch, registered, details) {
             Ok(id) => {
                 runnable.set_id(id);
                 (Some(runnable), JoinHandle::new(join))
@@ -189,6 +190,12 @@ impl Home {
         };
         runnable.stamp_wake(coarse(Scale::get().ticks().0));
         self.heavy.push(runnable);
+        self.after_remote_push();
+    }
+
+    /// Queues what another worker had queued and does not come to.
+    pub(super) fn schedule_elsewhere(&self, runnable: Runnable) {
+        self.injector.push(runnable);
         self.after_remote_push();
     }
 
@@ -386,14 +393,14 @@ impl Schedule for &'static Home {
     #[inline]
     fn release(&self, id: Id, weight: &Weight) -> bool {
         let long = budget::poll_was_long();
-        let Some(site) = self.registry.release(id) else {
-            return false;
-        };
         // Relaxed: set before the runtime reaches other threads.
         if weight.never_waited() && self.learns.load(Relaxed) {
-            self.sites.record(site, long);
+            self.sites.record(weight.site(), long);
         }
-        true
+        match current::release(self, id) {
+            Some(released) => released,
+            None => self.registry.release(id),
+        }
     }
 
     fn details(&self, id: Id) -> Option<Details> {

@@ -25,7 +25,7 @@ use crate::clock::tsc::{Scale, Ticks};
 use crate::metrics::{Counter, WorkerCounters, WorkerMetrics};
 use crate::sync::atomic::Ordering::{AcqRel, Release};
 use crate::sync::{AtomicBool, Mutex, thread};
-use crate::task::{CurrentTask, Details, JoinError, JoinHandle, NewTask, Runnable};
+use crate::task::{CurrentTask, Details, JoinError, JoinHandle, NewTask, Own, Runnable};
 use std::collections::VecDeque;
 use std::fmt;
 use std::pin::{Pin, pin};
@@ -60,9 +60,19 @@ pub(crate) struct LocalShared {
 pub(crate) struct LocalCore {
     shared: Arc<LocalShared>,
     ready: VecDeque<Runnable>,
+    /// Its shard of the registry.
+    pub(super) own: Option<Own>,
     n_wakes: u32,
     now: Ticks,
     last_turn: Ticks,
+}
+
+impl Drop for LocalCore {
+    fn drop(&mut self) {
+        if let Some(own) = self.own.take() {
+            self.shared.home.registry.take_back(own);
+        }
+    }
 }
 
 impl LocalCore {
@@ -147,6 +157,7 @@ impl LocalShared {
         let core = LocalCore {
             shared: shared.clone(),
             ready: VecDeque::new(),
+            own: home.registry.lend(0),
             n_wakes: 0,
             now: scale.ticks(),
             last_turn: scale.ticks(),
@@ -361,6 +372,7 @@ impl LocalShared {
             self.home.registry.close_and_abort_all();
             core.ready.drain(..).for_each(drop);
             self.home.abandon();
+            drop(core);
             return self.home.vacate();
         }
         // Wakes of futures that are dropped below go to the core's queue.

@@ -5,7 +5,7 @@
 use super::alarm::Alarm;
 use super::home::{Home, Resident};
 use super::park::{Parker, Unpark};
-use super::queue::LocalQueue;
+use super::queue::{Aged, LocalQueue};
 use super::spare::Called;
 use super::worker::{Core, run};
 use super::{Drive, Policy};
@@ -50,6 +50,7 @@ pub(crate) struct Shared {
 /// The part of a worker that others may touch.
 pub(crate) struct Remote {
     pub(super) stealer: Stealer<Runnable>,
+    pub(super) aged: Aged,
     pub(super) parker: Parker,
     /// The core while no thread plays the worker.
     pub(super) core: Mutex<Option<Box<Core>>>,
@@ -73,10 +74,12 @@ impl Shared {
         panic_hook: PanicHook,
     ) -> Arc<Self> {
         let scale = *Scale::get();
-        let queues: Vec<LocalQueue> = (0..=n_workers).map(|_| LocalQueue::new()).collect();
-        let remotes = queues.iter().map(|queue| {
+        let (queues, slots): (Vec<LocalQueue>, Vec<Aged>) =
+            (0..=n_workers).map(|_| LocalQueue::new()).unzip();
+        let remotes = queues.iter().zip(slots).map(|(queue, aged)| {
             CachePadded::new(Remote {
                 stealer: queue.stealer(),
+                aged,
                 parker: Parker::new(),
                 core: Mutex::new(None),
                 counters: WorkerCounters::new(),
@@ -150,10 +153,18 @@ impl Shared {
         self.drive.entrust_timers(worker);
     }
 
-    /// The spare is in a long poll itself: others take what it has queued, and the driver.
-    pub(crate) fn relieve_spare(&self) {
-        self.home.wake_after_local_push();
-        self.man_the_driver();
+    /// The worker is in a long poll: what it has queued is for others, and so is the driver, if it is
+    /// the spare.
+    pub(crate) fn relieve(&self, worker: usize) {
+        if worker == self.spare_idx() {
+            self.man_the_driver();
+        }
+        let remote = &self.remotes[worker];
+        if let Some(tenant) = remote.aged.take() {
+            self.home.schedule_elsewhere(tenant);
+        } else if !remote.stealer.is_empty() {
+            self.home.wake_after_remote_push();
+        }
     }
 
     /// Nobody computes any more: the spare should rest.

@@ -28,7 +28,7 @@ use crate::budget;
 use crate::clock::tsc::Ticks;
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::deque::Steal;
-use crate::task::{CurrentTask, Runnable};
+use crate::task::{CurrentTask, Own, Runnable, TaskRef};
 use std::fmt;
 use std::sync::Arc;
 
@@ -42,6 +42,8 @@ pub(crate) struct Core {
     shared: Arc<Shared>,
     idx: usize,
     queue: LocalQueue,
+    /// Its shard of the registry.
+    pub(super) own: Option<Own>,
     n_ticks: u32,
     n_wakes: u32,
     searching: bool,
@@ -70,11 +72,20 @@ impl fmt::Debug for Core {
     }
 }
 
+impl Drop for Core {
+    fn drop(&mut self) {
+        if let Some(own) = self.own.take() {
+            self.shared.home.registry.take_back(own);
+        }
+    }
+}
+
 impl Core {
     pub(super) fn new(shared: Arc<Shared>, idx: usize, queue: LocalQueue) -> Self {
         let now = shared.scale.ticks();
         Self {
             is_spare: idx == shared.spare_idx(),
+            own: shared.home.registry.lend(idx),
             shared,
             idx,
             queue,
@@ -97,6 +108,11 @@ impl Core {
         while let Some(runnable) = self.queue.pop() {
             drop(runnable);
         }
+    }
+
+    /// What others have completed of its tasks. To be dropped where user code may run.
+    fn collect(&mut self) -> Vec<TaskRef> {
+        self.own.as_mut().map_or_else(Vec::new, Own::collect)
     }
 
     #[inline]
@@ -368,6 +384,8 @@ fn turn(shared: &Arc<Shared>) {
 
 /// Blocks until there may be something to do.
 fn park(shared: &Arc<Shared>) {
+    // PANIC: the drop of a joiner's waker is user code; the task's end catches what it throws.
+    drop(current::with_worker(Core::collect));
     if current::with_worker(|core| core.is_spare) == Some(true) {
         return park_spare(shared);
     }

@@ -1,6 +1,5 @@
 //! The real primitives: `std` atomics, parking_lot locks, crossbeam deques.
 
-#[cfg(test)]
 pub(crate) use std::sync::Arc;
 pub(crate) use std::sync::atomic;
 pub(crate) use std::sync::atomic::{

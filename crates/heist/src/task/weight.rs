@@ -26,38 +26,54 @@ const FIXED: u32 = u32::MAX;
 /// A task's weight. Written by whoever runs the task; all accesses are Relaxed, since a reader who
 /// sees an old value only takes the other queue.
 #[derive(Debug)]
-pub(crate) struct Weight(AtomicU32);
+pub(crate) struct Weight {
+    weight: AtomicU32,
+    /// Where the sites' table remembers the task's spawn site.
+    site: AtomicU32,
+}
 
 impl Weight {
     pub(super) fn newborn() -> Self {
-        Self(AtomicU32::new(NEWBORN))
+        Self {
+            weight: AtomicU32::new(NEWBORN),
+            site: AtomicU32::new(0),
+        }
+    }
+
+    /// Written before the task is published.
+    pub(crate) fn set_site(&self, site: u32) {
+        self.site.store(site, Relaxed);
+    }
+
+    pub(crate) fn site(&self) -> u32 {
+        self.site.load(Relaxed)
     }
 
     #[inline]
     pub(crate) fn is_heavy(&self) -> bool {
-        self.0.load(Relaxed) >= HEAVY
+        self.weight.load(Relaxed) >= HEAVY
     }
 
     /// Heavy, whatever its polls are like.
     pub(crate) fn fix_heavy(&self) {
-        self.0.store(FIXED, Relaxed);
+        self.weight.store(FIXED, Relaxed);
     }
 
     /// Heavy until its polls say otherwise.
     pub(crate) fn begin_heavy(&self) {
-        self.0.store(BORN_HEAVY, Relaxed);
+        self.weight.store(BORN_HEAVY, Relaxed);
     }
 
     /// No poll has returned `Pending` yet: the task is a job rather than a conversation.
     #[inline]
     pub(crate) fn never_waited(&self) -> bool {
-        matches!(self.0.load(Relaxed), NEWBORN | BORN_HEAVY)
+        matches!(self.weight.load(Relaxed), NEWBORN | BORN_HEAVY)
     }
 
     /// A poll has returned `Pending`.
     #[inline]
     pub(crate) fn record(&self, long: bool) {
-        let weight = self.0.load(Relaxed);
+        let weight = self.weight.load(Relaxed);
         let next = match (weight, long) {
             (LIGHT, false) => return,
             (FIXED, _) => return,
@@ -67,6 +83,6 @@ impl Weight {
             (_, true) => HEAVY + FORGIVEN,
             (credit, false) => credit - 1,
         };
-        self.0.store(next, Relaxed);
+        self.weight.store(next, Relaxed);
     }
 }

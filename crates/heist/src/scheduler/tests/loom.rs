@@ -4,8 +4,10 @@ use crate::scheduler::Home;
 use crate::scheduler::alarm::Alarm;
 use crate::scheduler::idle::Idle;
 use crate::scheduler::park::{Parker, Unpark};
+use crate::scheduler::queue::LocalQueue;
 use crate::scheduler::spare::{Called, Spare};
 use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
+use crate::sync::biased::biased;
 use crate::sync::deque::{Injector, Steal};
 use crate::sync::{AtomicUsize, fence};
 use crate::task::{Details, Id, JoinError, NewTask, Runnable, Schedule, Weight};
@@ -312,6 +314,58 @@ impl Schedule for Nowhere {
     }
 
     fn unhandled_panic(&self, _error: &JoinError) {}
+}
+
+/// [B1] [B2]: the owner and a guest come at once: loom sees that only one is at the value, and what each
+/// did the other finds.
+#[test]
+fn owner_against_guest() {
+    loom::model(|| {
+        let (mut owner, guest) = biased(0);
+        let visiting = thread::spawn(move || guest.try_with(|value| *value += 1).is_some());
+        owner.with(|value| *value += 1);
+        owner.with(|value| *value += 1);
+        let visits = 2 + i32::from(visiting.join().unwrap());
+        assert_eq!(owner.with(|value| *value), visits);
+    });
+}
+
+/// [B2]: two guests and the owner.
+#[test]
+fn owner_against_guests() {
+    loom::model(|| {
+        let (mut owner, guest) = biased(0);
+        let guest = Arc::new(guest);
+        let other = {
+            let guest = guest.clone();
+            thread::spawn(move || guest.try_with(|value| *value += 1).is_some())
+        };
+        let owning = thread::spawn(move || {
+            owner.with(|value| *value += 1);
+            owner
+        });
+        let mine = guest.try_with(|value| *value += 1).is_some();
+        let mut owner = owning.join().unwrap();
+        let visits = 1 + i32::from(mine) + i32::from(other.join().unwrap());
+        assert_eq!(owner.with(|value| *value), visits);
+    });
+}
+
+/// [S1]: the LIFO slot's tenant is taken by age while its worker comes for it: one of them has it.
+#[test]
+fn aged_slot_against_pop() {
+    loom::model(|| {
+        let (mut queue, aged) = LocalQueue::new();
+        let task = NewTask::new(std::future::pending::<()>(), Nowhere);
+        drop((task.registered, task.join));
+        queue.push_lifo(task.runnable);
+        let thief = thread::spawn(move || aged.take());
+        let own = queue.pop();
+        let stolen = thief.join().unwrap();
+        let rest = queue.pop();
+        let found = [own, stolen, rest].into_iter().flatten().count();
+        assert_eq!(found, 1);
+    });
 }
 
 /// [S6] [S7]: a straggler helps to empty an abandoned home while the next resident moves in: it
