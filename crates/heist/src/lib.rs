@@ -36,6 +36,7 @@ mod metrics;
 mod monitor;
 #[cfg(feature = "net")]
 pub mod net;
+mod report;
 pub mod runtime;
 mod scheduler;
 #[cfg(all(unix, feature = "signal"))]

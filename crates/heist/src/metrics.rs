@@ -243,6 +243,8 @@ pub struct RuntimeMetrics {
     pub injector_depth: usize,
     /// Tasks that were made runnable from outside the workers.
     pub remote_schedules: usize,
+    /// How often a task, or a spawn site, was found to compute and moved behind what is light.
+    pub found_heavy: usize,
     /// Threads of the blocking pool, without those that play workers.
     pub blocking_threads: usize,
     /// Blocking calls that wait for a thread.

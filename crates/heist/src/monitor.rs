@@ -12,10 +12,10 @@
 //! Tests: `tests/it/rescue.rs`.
 
 use crate::clock::tsc::{Scale, Ticks};
+use crate::report::{Stall, StallHook};
 use crate::scheduler::shared::Shared;
-use crate::task::Id;
-use std::fmt;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use crate::task::Class;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,69 +30,6 @@ const MIN_LOOK: Duration = Duration::from_micros(100);
 const CALM: u32 = 200;
 /// Looks that find every worker parked before the deep sleep.
 const IDLE_LOOKS: u32 = 4;
-
-/// A poll that lasts too long; see [`Builder::on_stall`](crate::runtime::Builder::on_stall).
-#[derive(Clone, Debug)]
-pub struct Stall {
-    task: Id,
-    name: Option<Arc<String>>,
-    site: Option<&'static Location<'static>>,
-    worker: usize,
-    lasted: Duration,
-}
-
-impl Stall {
-    /// The task that is polled.
-    pub fn task(&self) -> Id {
-        self.task
-    }
-
-    /// The name that it was spawned with.
-    pub fn name(&self) -> Option<&str> {
-        self.name.as_ref().map(|name| name.as_str())
-    }
-
-    /// Where it was spawned; `None` where it ended while it was being looked up.
-    pub fn spawn_site(&self) -> Option<&'static Location<'static>> {
-        self.site
-    }
-
-    /// The number of the worker that polls it.
-    pub fn worker(&self) -> usize {
-        self.worker
-    }
-
-    /// How long the poll has lasted so far.
-    pub fn lasted(&self) -> Duration {
-        self.lasted
-    }
-}
-
-impl fmt::Display for Stall {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lasted = self.lasted.as_secs_f64();
-        write!(
-            f,
-            "worker {} is stuck in one poll for {lasted:.3} s: ",
-            self.worker
-        )?;
-        write!(f, "task {}", self.task)?;
-        if let Some(name) = self.name() {
-            write!(f, " `{name}`")?;
-        }
-        match self.site {
-            Some(site) => write!(f, ", spawned at {site}"),
-            None => Ok(()),
-        }
-    }
-}
-
-/// What is done about stalls.
-#[derive(Clone)]
-pub(crate) struct StallHook {
-    pub(crate) threshold: Duration,
-    pub(crate) report: Arc<dyn Fn(&Stall) + Send + Sync>,
-}
 
 /// The life of the monitor's thread.
 pub(crate) fn run(shared: &Arc<Shared>, hook: Option<&StallHook>) {
@@ -170,10 +107,13 @@ impl Watch {
             }
             shared.relieve(worker);
             self.calm = 0;
+            let class = remote.polled_class();
             if worker < shared.regular().len() {
-                stuck += usize::from(!remote.counts_itself());
+                stuck += usize::from(class == Class::Light);
             }
-            if lasted > self.threshold && self.reported[worker] != Some(began) {
+            // Who was declared to compute may take its time.
+            let reportable = lasted > self.threshold && class != Class::Declared;
+            if reportable && self.reported[worker] != Some(began) {
                 self.reported[worker] = Some(began);
                 let details = shared.home.registry.details(task);
                 stalls.push(Stall {
@@ -182,6 +122,7 @@ impl Watch {
                     name: details.and_then(|details| details.name),
                     worker,
                     lasted: Duration::from_nanos(scale.nanos(lasted)),
+                    heavy: class == Class::Heavy,
                 });
             }
         }

@@ -65,7 +65,7 @@ pub(crate) use id::CurrentTask;
 pub(crate) use raw::{NewTask, Runnable, TaskRef};
 pub(crate) use registry::{Closed, Details, Kind, Listed, Own, Registry};
 pub(crate) use state::Phase;
-pub(crate) use weight::Weight;
+pub(crate) use weight::{Class, Weight};
 
 pub use crate::runtime::spawning::{Builder, block_in_place, spawn, spawn_blocking, spawn_local};
 pub use crate::scheduler::yield_now::{YieldNow, yield_now};

@@ -19,6 +19,7 @@ use super::sites::Sites;
 use super::spare::Spare;
 use crate::budget;
 use crate::clock::tsc::Scale;
+use crate::report;
 use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
 use crate::sync::deque::{Injector, Steal};
 use crate::sync::{AtomicBool, AtomicUsize, RwLock, fence};
@@ -60,6 +61,8 @@ pub(crate) struct Home {
     /// Local tasks are dropped by their owner alone \[S8\].
     local: AtomicBool,
     remote_schedules: AtomicUsize,
+    /// Tasks and spawn sites that were found to be heavy.
+    found_heavy: AtomicUsize,
     /// Taken for a moment by whoever must unpark a worker, never on the common path.
     resident: RwLock<Option<std::sync::Arc<dyn Resident>>>,
 }
@@ -82,6 +85,7 @@ impl Home {
             helpers: AtomicUsize::new(0),
             local: AtomicBool::new(false),
             remote_schedules: AtomicUsize::new(0),
+            found_heavy: AtomicUsize::new(0),
             resident: RwLock::new(None),
         }))
     }
@@ -103,6 +107,7 @@ impl Home {
         // Relaxed: the home reaches other threads through the runtime.
         home.local.store(local, Relaxed);
         home.remote_schedules.store(0, Relaxed);
+        home.found_heavy.store(0, Relaxed);
         home.spare.reset();
         home.sites.reset();
         home.learns.store(true, Relaxed);
@@ -328,6 +333,11 @@ impl Home {
         &self.injector
     }
 
+    pub(crate) fn found_heavy_count(&self) -> usize {
+        // Relaxed: a statistic.
+        self.found_heavy.load(Relaxed)
+    }
+
     pub(crate) fn remote_schedules(&self) -> usize {
         // Relaxed: a statistic.
         self.remote_schedules.load(Relaxed)
@@ -365,6 +375,19 @@ pub(crate) fn coarse(ticks: u64) -> u32 {
 /// Ticks in one unit of [`coarse`], as a shift.
 pub(crate) const COARSE_SHIFT: u32 = 8;
 
+impl Home {
+    /// The task that this thread polls has given itself, or its spawn site, away.
+    #[cold]
+    fn found_heavy(&self, why: &str) {
+        // Relaxed: a statistic.
+        self.found_heavy.fetch_add(1, Relaxed);
+        let id = crate::task::try_id();
+        if let Some((id, details)) = id.and_then(|id| Some((id, self.registry.details(id)?))) {
+            report::heavy(id, &details, why);
+        }
+    }
+}
+
 impl Schedule for &'static Home {
     #[inline]
     fn schedule(&self, runnable: Runnable) {
@@ -376,7 +399,9 @@ impl Schedule for &'static Home {
         let long = budget::poll_was_long();
         // Relaxed: set before the runtime reaches other threads.
         if self.learns.load(Relaxed) {
-            weight.record(long);
+            if weight.record(long) {
+                self.found_heavy("its polls are long");
+            }
         }
     }
 
@@ -395,7 +420,9 @@ impl Schedule for &'static Home {
         let long = budget::poll_was_long();
         // Relaxed: set before the runtime reaches other threads.
         if weight.never_waited() && self.learns.load(Relaxed) {
-            self.sites.record(weight.site(), long);
+            if self.sites.record(weight.site(), long) {
+                self.found_heavy("tasks from its spawn site compute");
+            }
         }
         match current::release(self, id) {
             Some(released) => released,

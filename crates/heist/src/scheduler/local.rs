@@ -18,11 +18,11 @@
 use super::current::{self, Current};
 use super::home::{COARSE_SHIFT, Resident, coarse};
 use super::park::{Parker, Unpark};
-use super::shared::PanicHook;
 use super::{Drive, Home, Parked, Policy};
 use crate::budget;
 use crate::clock::tsc::{Scale, Ticks};
 use crate::metrics::{Counter, WorkerCounters, WorkerMetrics};
+use crate::report::PanicHook;
 use crate::sync::atomic::Ordering::{AcqRel, Release};
 use crate::sync::{AtomicBool, Mutex, thread};
 use crate::task::{CurrentTask, Details, JoinError, JoinHandle, NewTask, Own, Runnable};

@@ -12,10 +12,11 @@ use super::{Drive, Policy};
 use crate::budget;
 use crate::clock::tsc::{Scale, Ticks};
 use crate::metrics::{WorkerCounters, WorkerMetrics};
+use crate::report::PanicHook;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::deque::Stealer;
-use crate::sync::{AtomicBool, AtomicU64, CachePadded, Condvar, Mutex};
-use crate::task::{Id, JoinError, Runnable};
+use crate::sync::{AtomicBool, AtomicU8, AtomicU64, CachePadded, Condvar, Mutex};
+use crate::task::{Class, Id, JoinError, Runnable};
 use std::fmt;
 use std::sync::Arc;
 
@@ -24,9 +25,6 @@ pub(crate) trait Roles: Send + Sync + 'static {
     /// Has a thread call `f` soon, whatever limits there are.
     fn play(&self, f: Box<dyn FnOnce() + Send>) -> std::io::Result<()>;
 }
-
-/// Called with the panic that nobody joined.
-pub(crate) type PanicHook = Arc<dyn Fn(&JoinError) + Send + Sync>;
 
 /// What all workers of a runtime see.
 pub(crate) struct Shared {
@@ -60,8 +58,8 @@ pub(crate) struct Remote {
     pub(super) poll_began: AtomicU64,
     /// Which task it polls.
     pub(super) polled_task: AtomicU64,
-    /// The task is heavy, and so the poll is counted by the worker itself.
-    pub(super) polls_heavy: AtomicBool,
+    /// How heavy it is. A heavy task's poll is counted by the worker itself.
+    pub(super) polled_class: AtomicU8,
 }
 
 impl Shared {
@@ -85,7 +83,7 @@ impl Shared {
                 counters: WorkerCounters::new(),
                 poll_began: AtomicU64::new(0),
                 polled_task: AtomicU64::new(0),
-                polls_heavy: AtomicBool::new(false),
+                polled_class: AtomicU8::new(Class::Light as u8),
             })
         });
         let shared = Arc::new(Self {
@@ -326,13 +324,17 @@ impl Remote {
     pub(super) fn forget_poll(&self) {
         // Relaxed, both: see the fields.
         self.poll_began.store(0, Relaxed);
-        self.polls_heavy.store(false, Relaxed);
+        self.polled_class.store(Class::Light as u8, Relaxed);
     }
 
-    /// The worker has counted itself among those that compute.
-    pub(crate) fn counts_itself(&self) -> bool {
+    /// Of a class other than light: the worker has counted itself among those that compute.
+    pub(crate) fn polled_class(&self) -> Class {
         // Relaxed: see the fields.
-        self.polls_heavy.load(Relaxed)
+        match self.polled_class.load(Relaxed) {
+            declared if declared == Class::Declared as u8 => Class::Declared,
+            heavy if heavy == Class::Heavy as u8 => Class::Heavy,
+            _ => Class::Light,
+        }
     }
 }
 

@@ -46,9 +46,9 @@ impl Sites {
         self.0[place as usize % PLACES].load(Relaxed) >= HEAVY
     }
 
-    /// A task from there has ended, in a long poll or a short one.
+    /// A task from there has ended, in a long poll or a short one. `true`: this made the site heavy.
     #[inline]
-    pub(crate) fn record(&self, place: u32, long: bool) {
+    pub(crate) fn record(&self, place: u32, long: bool) -> bool {
         let place = &self.0[place as usize % PLACES];
         let seen = place.load(Relaxed);
         match long {
@@ -56,5 +56,6 @@ impl Sites {
             false if seen > 0 => place.store(seen - 1, Relaxed),
             _ => {}
         }
+        long && seen + 1 == HEAVY
     }
 }

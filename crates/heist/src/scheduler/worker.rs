@@ -258,11 +258,9 @@ impl Core {
         self.stamp = runnable.take_wake_stamp();
         budget::begin_poll(self.now, self.shared.budget_limit);
         let remote = self.remote();
-        let heavy = runnable.weight().is_heavy();
         // Relaxed, all: see the fields.
-        if remote.polls_heavy.load(Relaxed) != heavy {
-            remote.polls_heavy.store(heavy, Relaxed);
-        }
+        let class = runnable.weight().class() as u8;
+        remote.polled_class.store(class, Relaxed);
         remote.polled_task.store(runnable.id().to_bits(), Relaxed);
         remote.poll_began.store(self.now.0, Relaxed);
     }

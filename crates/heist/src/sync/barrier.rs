@@ -32,13 +32,16 @@ mod asymmetric {
     #[inline]
     pub(crate) fn light() {
         match known() {
+            // ORDERING: SeqCst: the heavy side makes it one for the processor too.
             true => compiler_fence(SeqCst),
+            // ORDERING: SeqCst: the fence that both sides need.
             false => fence(SeqCst),
         }
     }
 
     pub(crate) fn heavy() {
         if !known() {
+            // ORDERING: SeqCst: the fence that both sides need.
             return fence(SeqCst);
         }
         if membarrier(MembarrierCommand::PrivateExpedited).is_err() {

@@ -5,10 +5,10 @@
 //! against other guests, and then has the operating system put a barrier into every thread of the
 //! process (`barrier.rs`): some microseconds.
 //!
-//! - **\[B1\]** The owner says that it is inside, and then looks for a claim; a guest claims, and then
+//! - **\[O1\]** The owner says that it is inside, and then looks for a claim; a guest claims, and then
 //!   looks whether the owner is inside. Between the two stands a barrier, light on the owner's side
 //!   and heavy on the guest's. So one of the two sees the other, and at most one goes on.
-//! - **\[B2\]** Whoever sees the other steps back: a guest withdraws its claim, the owner says that it
+//! - **\[O2\]** Whoever sees the other steps back: a guest withdraws its claim, the owner says that it
 //!   is outside and takes the guests' mutex. So neither waits for one who waits for it.
 //!
 //! Tests: `scheduler/tests/biased.rs`, `scheduler/tests/loom.rs`.
@@ -30,7 +30,7 @@ struct Place<T> {
     value: UnsafeCell<T>,
 }
 
-// SAFETY: [B1] and the mutex let one thread at a time touch the value, and each hand-over is a
+// SAFETY: [O1] and the mutex let one thread at a time touch the value, and each hand-over is a
 // release and an acquire; so the value is only sent from thread to thread.
 unsafe impl<T: Send> Sync for Place<T> {}
 // SAFETY: as above.
@@ -80,7 +80,7 @@ impl<T> Owner<T> {
             return self.with_mutex(f);
         }
         place.value.with_mut(|value| {
-            // SAFETY: by [B1] no guest goes on while we are inside, and `&mut self` says that we are
+            // SAFETY: by [O1] no guest goes on while we are inside, and `&mut self` says that we are
             // inside once.
             f(unsafe { &mut *value })
         })
@@ -120,7 +120,7 @@ impl<T> Guest<T> {
             return None;
         }
         Some(place.value.with_mut(|value| {
-            // SAFETY: we hold the mutex; the owner is outside, and by [B1] sees the claim when it
+            // SAFETY: we hold the mutex; the owner is outside, and by [O1] sees the claim when it
             // comes, and then waits for the mutex.
             f(unsafe { &mut *value })
         }))

@@ -23,6 +23,17 @@ const BORN_HEAVY: u32 = u32::MAX - 1;
 /// Heavy by decree.
 const FIXED: u32 = u32::MAX;
 
+/// What the schedulers and the monitor make of a weight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Class {
+    Light,
+    /// Found out by its polls or its site.
+    Heavy,
+    /// Spawned as a computation.
+    Declared,
+}
+
 /// A task's weight. Written by whoever runs the task; all accesses are Relaxed, since a reader who
 /// sees an old value only takes the other queue.
 #[derive(Debug)]
@@ -50,6 +61,15 @@ impl Weight {
     }
 
     #[inline]
+    pub(crate) fn class(&self) -> Class {
+        match self.weight.load(Relaxed) {
+            FIXED => Class::Declared,
+            weight if weight >= HEAVY => Class::Heavy,
+            _ => Class::Light,
+        }
+    }
+
+    #[inline]
     pub(crate) fn is_heavy(&self) -> bool {
         self.weight.load(Relaxed) >= HEAVY
     }
@@ -70,13 +90,13 @@ impl Weight {
         matches!(self.weight.load(Relaxed), NEWBORN | BORN_HEAVY)
     }
 
-    /// A poll has returned `Pending`.
+    /// A poll has returned `Pending`. `true`: this made the task heavy.
     #[inline]
-    pub(crate) fn record(&self, long: bool) {
+    pub(crate) fn record(&self, long: bool) -> bool {
         let weight = self.weight.load(Relaxed);
         let next = match (weight, long) {
-            (LIGHT, false) => return,
-            (FIXED, _) => return,
+            (LIGHT, false) => return false,
+            (FIXED, _) => return false,
             (NEWBORN | LIGHT, true) => SUSPECT,
             (NEWBORN | SUSPECT | HEAVY, false) => LIGHT,
             (BORN_HEAVY, false) => HEAVY + FORGIVEN - 1,
@@ -84,5 +104,6 @@ impl Weight {
             (credit, false) => credit - 1,
         };
         self.weight.store(next, Relaxed);
+        weight < HEAVY && next >= HEAVY
     }
 }

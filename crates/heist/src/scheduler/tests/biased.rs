@@ -3,7 +3,7 @@
 use crate::sync::biased::biased;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// [B1] [B2]
+/// [O1] [O2]
 #[test]
 fn owner_and_guests_exclude_each_other() {
     const OWN: u64 = 100_000;

@@ -316,7 +316,7 @@ impl Schedule for Nowhere {
     fn unhandled_panic(&self, _error: &JoinError) {}
 }
 
-/// [B1] [B2]: the owner and a guest come at once: loom sees that only one is at the value, and what each
+/// [O1] [O2]: the owner and a guest come at once: loom sees that only one is at the value, and what each
 /// did the other finds.
 #[test]
 fn owner_against_guest() {
@@ -330,7 +330,7 @@ fn owner_against_guest() {
     });
 }
 
-/// [B2]: two guests and the owner.
+/// [O2]: two guests and the owner.
 #[test]
 fn owner_against_guests() {
     loom::model(|| {
