@@ -11,8 +11,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Called with a panic that nobody will join.
-
 /// Called on a thread of the runtime.
 type ThreadHook = Arc<dyn Fn() + Send + Sync>;
 

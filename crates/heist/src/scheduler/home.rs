@@ -398,10 +398,8 @@ impl Schedule for &'static Home {
     fn polled(&self, weight: &Weight) {
         let long = budget::poll_was_long();
         // Relaxed: set before the runtime reaches other threads.
-        if self.learns.load(Relaxed) {
-            if weight.record(long) {
-                self.found_heavy("its polls are long");
-            }
+        if self.learns.load(Relaxed) && weight.record(long) {
+            self.found_heavy("its polls are long");
         }
     }
 
@@ -419,10 +417,9 @@ impl Schedule for &'static Home {
     fn release(&self, id: Id, weight: &Weight) -> bool {
         let long = budget::poll_was_long();
         // Relaxed: set before the runtime reaches other threads.
-        if weight.never_waited() && self.learns.load(Relaxed) {
-            if self.sites.record(weight.site(), long) {
-                self.found_heavy("tasks from its spawn site compute");
-            }
+        let judged = weight.never_waited() && self.learns.load(Relaxed);
+        if judged && self.sites.record(weight.site(), long) {
+            self.found_heavy("tasks from its spawn site compute");
         }
         match current::release(self, id) {
             Some(released) => released,
