@@ -26,14 +26,14 @@ impl Options {
     }
 
     pub(super) fn details(self, kind: Kind) -> Details {
-        Details {
-            kind,
-            site: self.site,
-            born: budget::about_now(),
-            name: self.name,
-        }
+        let mut details = Details::new(kind, self.site, budget::about_now());
+        details.name = self.name;
+        details
     }
 }
+
+/// A future above this size, in bytes, goes into a box of its own, and a pointer into the task.
+const LARGE: usize = 16 * 1024;
 
 /// Where async tasks of a runtime are spawned: copied out of the handle, so that a spawn neither
 /// counts references to the runtime nor calls user code while the context is borrowed.
@@ -46,6 +46,19 @@ pub(crate) struct Spawner {
 impl Spawner {
     #[inline]
     pub(crate) fn spawn<F>(self, future: F, options: Options) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        if size_of::<F>() > LARGE {
+            // Every call on the way down may copy it, and a debug build does.
+            return self.spawn_sized(Box::pin(future), options);
+        }
+        self.spawn_sized(future, options)
+    }
+
+    #[inline]
+    fn spawn_sized<F>(self, future: F, options: Options) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,

@@ -34,22 +34,22 @@ impl Sites {
 
     /// Where a site is in the table.
     #[inline]
-    pub(crate) fn place_of(site: &'static Location<'static>) -> u32 {
+    pub(crate) fn place_of(site: &'static Location<'static>) -> u16 {
         let address = std::ptr::from_ref(site).addr() as u64;
         let hash = address.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54;
-        hash as u32 % PLACES as u32
+        hash as u16 % PLACES as u16
     }
 
     /// Whether new tasks from the site at this place should be heavy.
     #[inline]
-    pub(crate) fn is_heavy(&self, place: u32) -> bool {
-        self.0[place as usize % PLACES].load(Relaxed) >= HEAVY
+    pub(crate) fn is_heavy(&self, place: u16) -> bool {
+        self.0[usize::from(place) % PLACES].load(Relaxed) >= HEAVY
     }
 
     /// A task from there has ended, in a long poll or a short one. `true`: this made the site heavy.
     #[inline]
-    pub(crate) fn record(&self, place: u32, long: bool) -> bool {
-        let place = &self.0[place as usize % PLACES];
+    pub(crate) fn record(&self, place: u16, long: bool) -> bool {
+        let place = &self.0[usize::from(place) % PLACES];
         let seen = place.load(Relaxed);
         match long {
             true if seen < MOST => place.store(seen + 1, Relaxed),

@@ -37,15 +37,35 @@ pub(crate) enum Kind {
 /// What is remembered of a task for people.
 #[derive(Clone, Debug)]
 pub(crate) struct Details {
-    pub(crate) kind: Kind,
     pub(crate) site: &'static Location<'static>,
-    pub(crate) born: Ticks,
+    /// When it was born, with the kind in the lowest bit: a million entries should be small.
+    born: u64,
     /// Behind a thin pointer: most tasks have no name, and the entry should be small.
     #[expect(clippy::rc_buffer, reason = "a thin pointer in every entry")]
     pub(crate) name: Option<Arc<String>>,
 }
 
 impl Details {
+    #[inline]
+    pub(crate) fn new(kind: Kind, site: &'static Location<'static>, born: Ticks) -> Self {
+        Self {
+            site,
+            born: (born.0 << 1) | u64::from(kind == Kind::Blocking),
+            name: None,
+        }
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        match self.born & 1 {
+            0 => Kind::Async,
+            _ => Kind::Blocking,
+        }
+    }
+
+    pub(crate) fn born(&self) -> Ticks {
+        Ticks(self.born >> 1)
+    }
+
     pub(crate) fn name(&self) -> Option<&str> {
         self.name.as_ref().map(|name| name.as_str())
     }
@@ -256,7 +276,7 @@ impl Registry {
     pub(crate) fn n_async(&self) -> usize {
         let mut n_async = 0;
         self.visit_all(|shard| {
-            let kinds = shard.entries.iter().map(|(_, entry)| entry.details.kind);
+            let kinds = shard.entries.iter().map(|(_, entry)| entry.details.kind());
             n_async += kinds.filter(|&kind| kind == Kind::Async).count();
         });
         n_async

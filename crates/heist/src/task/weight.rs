@@ -19,9 +19,9 @@ const SUSPECT: u32 = 2;
 const HEAVY: u32 = 3;
 const FORGIVEN: u32 = 3;
 /// Heavy because of where it was spawned, and it has not waited for anything yet.
-const BORN_HEAVY: u32 = u32::MAX - 1;
+const BORN_HEAVY: u32 = WEIGHT_MASK - 1;
 /// Heavy by decree.
-const FIXED: u32 = u32::MAX;
+const FIXED: u32 = WEIGHT_MASK;
 
 /// What the schedulers and the monitor make of a weight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,32 +37,43 @@ pub(crate) enum Class {
 /// A task's weight. Written by whoever runs the task; all accesses are Relaxed, since a reader who
 /// sees an old value only takes the other queue.
 #[derive(Debug)]
-pub(crate) struct Weight {
-    weight: AtomicU32,
-    /// Where the sites' table remembers the task's spawn site.
-    site: AtomicU32,
-}
+pub(crate) struct Weight(
+    /// The weight, and above it where the sites' table remembers the task's spawn site.
+    AtomicU32,
+);
+
+const SITE_SHIFT: u32 = 16;
+const WEIGHT_MASK: u32 = (1 << SITE_SHIFT) - 1;
 
 impl Weight {
     pub(super) fn newborn() -> Self {
-        Self {
-            weight: AtomicU32::new(NEWBORN),
-            site: AtomicU32::new(0),
-        }
+        Self(AtomicU32::new(NEWBORN))
+    }
+
+    #[inline]
+    fn get(&self) -> u32 {
+        self.0.load(Relaxed) & WEIGHT_MASK
+    }
+
+    #[inline]
+    fn set(&self, weight: u32) {
+        let site = self.0.load(Relaxed) & !WEIGHT_MASK;
+        self.0.store(site | weight, Relaxed);
     }
 
     /// Written before the task is published.
-    pub(crate) fn set_site(&self, site: u32) {
-        self.site.store(site, Relaxed);
+    pub(crate) fn set_site(&self, site: u16) {
+        let site = u32::from(site) << SITE_SHIFT;
+        self.0.store(site | self.get(), Relaxed);
     }
 
-    pub(crate) fn site(&self) -> u32 {
-        self.site.load(Relaxed)
+    pub(crate) fn site(&self) -> u16 {
+        (self.0.load(Relaxed) >> SITE_SHIFT) as u16
     }
 
     #[inline]
     pub(crate) fn class(&self) -> Class {
-        match self.weight.load(Relaxed) {
+        match self.get() {
             FIXED => Class::Declared,
             weight if weight >= HEAVY => Class::Heavy,
             _ => Class::Light,
@@ -71,29 +82,29 @@ impl Weight {
 
     #[inline]
     pub(crate) fn is_heavy(&self) -> bool {
-        self.weight.load(Relaxed) >= HEAVY
+        self.get() >= HEAVY
     }
 
     /// Heavy, whatever its polls are like.
     pub(crate) fn fix_heavy(&self) {
-        self.weight.store(FIXED, Relaxed);
+        self.set(FIXED);
     }
 
     /// Heavy until its polls say otherwise.
     pub(crate) fn begin_heavy(&self) {
-        self.weight.store(BORN_HEAVY, Relaxed);
+        self.set(BORN_HEAVY);
     }
 
     /// No poll has returned `Pending` yet: the task is a job rather than a conversation.
     #[inline]
     pub(crate) fn never_waited(&self) -> bool {
-        matches!(self.weight.load(Relaxed), NEWBORN | BORN_HEAVY)
+        matches!(self.get(), NEWBORN | BORN_HEAVY)
     }
 
     /// A poll has returned `Pending`. `true`: this made the task heavy.
     #[inline]
     pub(crate) fn record(&self, long: bool) -> bool {
-        let weight = self.weight.load(Relaxed);
+        let weight = self.get();
         let next = match (weight, long) {
             (LIGHT, false) => return false,
             (FIXED, _) => return false,
@@ -103,7 +114,7 @@ impl Weight {
             (_, true) => HEAVY + FORGIVEN,
             (credit, false) => credit - 1,
         };
-        self.weight.store(next, Relaxed);
+        self.set(next);
         weight < HEAVY && next >= HEAVY
     }
 }

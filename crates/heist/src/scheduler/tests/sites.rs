@@ -4,7 +4,7 @@ use crate::scheduler::sites::Sites;
 use std::panic::Location;
 
 #[track_caller]
-fn here() -> u32 {
+fn here() -> u16 {
     Sites::place_of(Location::caller())
 }
 

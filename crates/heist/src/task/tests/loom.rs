@@ -266,12 +266,11 @@ impl Registered {
             join,
         } = NewTask::new(future, self.clone());
         drop(join);
-        let details = Details {
-            kind: Kind::Async,
-            site: std::panic::Location::caller(),
-            born: Ticks::default(),
-            name: None,
-        };
+        let details = Details::new(
+            Kind::Async,
+            std::panic::Location::caller(),
+            Ticks::default(),
+        );
         match insert(registered, details) {
             Ok(id) => {
                 runnable.set_id(id);

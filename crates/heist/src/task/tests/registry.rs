@@ -6,12 +6,7 @@ use crate::task::{Details, Id, Kind, NewTask, Own, Phase, Registry, Runnable};
 use std::panic::Location;
 
 fn details(kind: Kind) -> Details {
-    Details {
-        kind,
-        site: Location::caller(),
-        born: Ticks::default(),
-        name: None,
-    }
+    Details::new(kind, Location::caller(), Ticks::default())
 }
 
 fn insert(registry: &Registry, epoch: u64, hint: usize) -> Option<Runnable> {
