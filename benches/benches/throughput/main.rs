@@ -2,6 +2,7 @@
 //!
 //! `cargo bench --bench throughput -- NAME` runs those whose name contains NAME.
 
+mod channels;
 mod echo;
 mod floor;
 mod pairs;
@@ -35,10 +36,7 @@ fn outcome<W: Workload, C: Contender>(options: &Options) -> Outcome {
     } else {
         sample.nanoseconds_each()
     };
-    Ok(Measured {
-        values: vec![value],
-        cores: sample.cores(),
-    })
+    Ok(Measured::new(vec![value], sample.cores()))
 }
 
 fn entry<W: Workload, C: Contender>() -> Entry {
@@ -78,7 +76,13 @@ fn main() -> ExitCode {
         case::<yielding::Native>(),
         case::<yielding::ByRef>(),
         case::<pairs::Pairs>(),
+        case::<channels::PingPong>(),
+        case::<channels::Stream>(),
+        case::<channels::Locked<false>>(),
+        case::<channels::Locked<true>>(),
         case::<timeouts::Cancelled>(),
-        case::<echo::Echo>(),
+        case::<echo::Echo<{ echo::CONNECTIONS }>>(),
+        case::<echo::Echo<512>>(),
+        case::<echo::Bulk>(),
     ])
 }
