@@ -6,6 +6,7 @@
 mod asyncio_coverage;
 mod bench;
 mod ci;
+mod instructions;
 mod loom;
 mod oracle;
 mod tidy;
@@ -26,6 +27,7 @@ Usage: cargo xtask <command>
   bench           every workload beside its peers; writes docs/performance.md and its plots
   bench --plots   writes them again from what the last such run measured
   bench [args]    only prints; args go to the runner (NAME, --quick, --rounds N, --workers N)
+  instructions    what an operation costs in instructions, beside the record (--record writes it); needs valgrind
   oracle          regenerates the asyncio traces from CPython 3.13 (--check only compares)
   conformance     judges the facade on new programs (--programs N --seed S)
   asyncio-coverage  which of CPython's own tests are ported, file by file
@@ -54,6 +56,7 @@ fn dispatch() -> Result<()> {
         ["msrv"] => msrv(&sh),
         ["platforms"] => platforms(&sh),
         ["bench", rest @ ..] => bench::run(&sh, rest),
+        ["instructions", rest @ ..] => instructions::run(&sh, rest),
         ["oracle", rest @ ..] => oracle::run(&owned(rest)),
         ["conformance", rest @ ..] => oracle::conformance(&owned(rest)),
         ["asyncio-coverage", rest @ ..] => asyncio_coverage::run(&owned(rest)),
