@@ -13,6 +13,8 @@ use std::sync::Arc;
 pub(crate) struct Options {
     pub(crate) site: &'static Location<'static>,
     pub(crate) name: Option<Arc<String>>,
+    /// Never to be taken for a computation.
+    pub(crate) interactive: bool,
 }
 
 impl Options {
@@ -22,6 +24,7 @@ impl Options {
         Self {
             site: Location::caller(),
             name: None,
+            interactive: false,
         }
     }
 
@@ -64,6 +67,9 @@ impl Spawner {
         F::Output: Send + 'static,
     {
         let task = NewTask::new(future, self.home);
+        if options.interactive {
+            task.runnable.weight().fix_light();
+        }
         self.home
             .spawn(self.epoch, task, options.details(Kind::Async))
     }
@@ -206,7 +212,7 @@ where
     worker::block_in_place(f)
 }
 
-/// Spawns tasks with a name. Names appear in listings, reports and errors.
+/// Spawns tasks with a name or a pinned class. Names appear in listings, reports and errors.
 ///
 /// ```
 /// # heist::runtime::Runtime::new().unwrap().block_on(async {
@@ -219,6 +225,7 @@ where
 #[derive(Clone, Debug, Default)]
 pub struct Builder {
     name: Option<Arc<String>>,
+    interactive: bool,
 }
 
 impl Builder {
@@ -234,11 +241,21 @@ impl Builder {
         self
     }
 
+    /// Tasks that this builder spawns with [`spawn`](Self::spawn) are never taken for computations, however long
+    /// their polls are: they wait behind no light task, and so may make others wait.
+    /// [`compute`](Self::compute) is the opposite.
+    #[must_use]
+    pub fn interactive(mut self) -> Self {
+        self.interactive = true;
+        self
+    }
+
     #[track_caller]
     fn options(&self) -> Options {
         Options {
             site: Location::caller(),
             name: self.name.clone(),
+            interactive: self.interactive,
         }
     }
 

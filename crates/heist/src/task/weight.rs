@@ -15,8 +15,10 @@ const NEWBORN: u32 = 0;
 const LIGHT: u32 = 1;
 /// Light, but the last poll was long.
 const SUSPECT: u32 = 2;
+/// Light by decree.
+const FIXED_LIGHT: u32 = 3;
 /// The least value that is heavy; above it, the short polls that are still forgiven.
-const HEAVY: u32 = 3;
+const HEAVY: u32 = 4;
 const FORGIVEN: u32 = 3;
 /// Heavy because of where it was spawned, and it has not waited for anything yet.
 const BORN_HEAVY: u32 = WEIGHT_MASK - 1;
@@ -90,8 +92,16 @@ impl Weight {
         self.set(FIXED);
     }
 
-    /// Heavy until its polls say otherwise.
+    /// Light, whatever its polls are like.
+    pub(crate) fn fix_light(&self) {
+        self.set(FIXED_LIGHT);
+    }
+
+    /// Heavy until its polls say otherwise, unless it was fixed.
     pub(crate) fn begin_heavy(&self) {
+        if matches!(self.get(), FIXED | FIXED_LIGHT) {
+            return;
+        }
         self.set(BORN_HEAVY);
     }
 
@@ -107,7 +117,7 @@ impl Weight {
         let weight = self.get();
         let next = match (weight, long) {
             (LIGHT, false) => return false,
-            (FIXED, _) => return false,
+            (FIXED | FIXED_LIGHT, _) => return false,
             (NEWBORN | LIGHT, true) => SUSPECT,
             (NEWBORN | SUSPECT | HEAVY, false) => LIGHT,
             (BORN_HEAVY, false) => HEAVY + FORGIVEN - 1,
