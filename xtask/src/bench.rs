@@ -66,6 +66,8 @@ fn write(sh: &Shell, docs: &Path, kept: &Kept) -> Result<()> {
     let drawn = plot::draw(&plots, kept)?;
     let page = page::write(&page::Machine::of(sh)?, kept, &drawn);
     std::fs::write(docs.join("performance.md"), page)?;
+    let readme = sh.read_file("README.md")?;
+    sh.write_file("README.md", page::with_headline(&readme, kept)?)?;
     println!("docs/performance.md and {} plots", drawn.len());
     Ok(())
 }
@@ -152,5 +154,22 @@ mod tests {
             "{page}"
         );
         assert!(parse("figure\tspawn\n").is_err());
+    }
+
+    #[test]
+    fn the_headline_takes_the_place_of_the_last_one() {
+        let readme = std::fs::read_to_string(crate::root().join("README.md")).unwrap();
+        let kept = parse(
+            "figure\tcpu_plus_io\tp50\tfalse\theist\t50\t1\t2\t\n\
+            figure\tcpu_plus_io\tp50\tfalse\ttokio\t70\t1\t2\t\n",
+        );
+        let once = page::with_headline(&readme, &kept.unwrap()).unwrap();
+        assert!(
+            once.contains("| heist | 50.0 |\n| tokio | 70.0 |"),
+            "{once}"
+        );
+        let again = page::with_headline(&once, &Kept::default()).unwrap();
+        assert!(!again.contains("| tokio | 70.0 |"));
+        assert!(page::with_headline("no place", &Kept::default()).is_err());
     }
 }

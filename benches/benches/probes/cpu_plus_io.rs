@@ -49,17 +49,18 @@ async fn ask<C: Contender>(
     first: Instant,
     period: Duration,
     end: Instant,
-    heavy_every: Option<u8>,
+    heavy_from: Option<u8>,
 ) -> io::Result<Vec<Duration>> {
     let mut latencies = Vec::new();
     let mut due = first;
-    let mut number = 0_u8;
+    // Connections are heavy in turn.
+    let mut number = heavy_from.unwrap_or(0);
     while due < end {
         let wait = due.saturating_duration_since(now());
         if !wait.is_zero() {
             C::sleep(wait).await;
         }
-        let heavy = heavy_every.is_some_and(|every| number % every == every - 1);
+        let heavy = heavy_from.is_some() && number % HEAVY_EVERY == 0;
         let question = [if heavy { HEAVY } else { number }; BYTES];
         let mut answer = [0; BYTES];
         C::write_all(&mut stream, &question).await?;
@@ -106,13 +107,13 @@ async fn run<C: Contender>(
         .collect();
     let start = now();
     let period = Duration::from_secs(1) * CONNECTIONS / RATE;
-    let heavy_every = (n_jobs == 0).then_some(HEAVY_EVERY);
     let clients: Vec<_> = (0..)
         .zip(clients)
         .map(|(index, client)| {
             let first = start + period * index / CONNECTIONS;
             let end = start + duration;
-            runtime.spawn(ask::<C>(client, first, period, end, heavy_every))
+            let heavy_from = (n_jobs == 0).then_some((index % u32::from(HEAVY_EVERY)) as u8);
+            runtime.spawn(ask::<C>(client, first, period, end, heavy_from))
         })
         .collect();
     let mut latencies = Vec::new();

@@ -58,6 +58,46 @@ impl Machine {
     }
 }
 
+/// What the README shows, and between which lines.
+const HEADLINE: &str = "cpu_plus_io";
+const BEGIN: &str = "<!-- headline, written by `cargo xtask bench` -->\n";
+const END: &str = "<!-- end of the headline -->\n";
+
+/// The README with the table that it opens with: a row a contender, a column a figure.
+pub(super) fn with_headline(readme: &str, kept: &Kept) -> Result<String> {
+    let (before, rest) = readme
+        .split_once(BEGIN)
+        .context("the README has no place for the headline")?;
+    let (_, after) = rest
+        .split_once(END)
+        .context("the README's headline has no end")?;
+    let figures: Vec<&Figure> = kept
+        .figures
+        .iter()
+        .filter(|figure| figure.case == HEADLINE)
+        .collect();
+    let units = in_order(figures.iter().map(|figure| figure.unit.as_str()));
+    let mut table = format!(
+        "\n| | {} |\n|---|{}\n",
+        units.join(" | "),
+        "--:|".repeat(units.len())
+    );
+    for contender in in_order(figures.iter().map(|figure| figure.contender.as_str())) {
+        let value = |unit: &&str| {
+            let figure = figures
+                .iter()
+                .find(|figure| figure.contender == contender && figure.unit == *unit);
+            figure.map_or_else(|| "-".to_owned(), |figure| number(figure.median))
+        };
+        let values: Vec<String> = units.iter().map(value).collect();
+        put(
+            &mut table,
+            format_args!("| {contender} | {} |\n", values.join(" | ")),
+        );
+    }
+    Ok(format!("{before}{BEGIN}{table}\n{END}{after}"))
+}
+
 /// The whole page. `plots` are cases that have one.
 pub(super) fn write(machine: &Machine, kept: &Kept, plots: &[String]) -> String {
     let mut page = head(machine);
