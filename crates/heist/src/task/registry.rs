@@ -141,7 +141,7 @@ const MAX_SHARDS: usize = 256;
 pub(crate) struct Registry {
     shared: Box<[CachePadded<Mutex<Shard>>]>,
     /// The workers' own, made when first lent.
-    kept: Box<[OnceLock<Kept>]>,
+    kept: Box<[OnceLock<Box<Kept>>]>,
 }
 
 impl Registry {
@@ -163,7 +163,7 @@ impl Registry {
             let like = self.shared[0].lock();
             let mut shard = Shard::new((self.shared.len() + worker) as u8);
             (shard.closed, shard.epoch) = (like.closed, like.epoch);
-            Kept::new(shard)
+            Box::new(Kept::new(shard))
         });
         kept.lend()
     }
