@@ -20,8 +20,8 @@ use crate::sync::biased::{Guest, Owner, biased};
 use crate::sync::{AtomicUsize, CachePadded, Mutex};
 use std::sync::Arc;
 
-/// Ids given in that the worker collects at a spawn.
-const SOME: usize = 64;
+/// Spawns after which the worker collects.
+const SOME: u32 = 64;
 /// Ids given in that anybody collects.
 const MANY: usize = 1024;
 
@@ -59,6 +59,8 @@ impl GivenIn {
 pub(crate) struct Own {
     idx: u8,
     shard: Owner<Shard>,
+    /// Spawns since it last looked at what was given in.
+    spawned: u32,
     given_in: Arc<CachePadded<GivenIn>>,
 }
 
@@ -92,10 +94,16 @@ impl Own {
         task.map(std::mem::forget).is_some()
     }
 
+    /// Asked at every spawn. It looks seldom: the count is in a cache line that thieves write.
     #[inline]
-    pub(crate) fn should_collect(&self) -> bool {
+    pub(crate) fn should_collect(&mut self) -> bool {
+        self.spawned += 1;
+        if self.spawned < SOME {
+            return false;
+        }
+        self.spawned = 0;
         // Relaxed: a hint.
-        self.given_in.count.load(Relaxed) >= SOME
+        self.given_in.count.load(Relaxed) > 0
     }
 
     /// What was given in. To be dropped where user code may run.
@@ -126,6 +134,7 @@ impl Kept {
         let own = Own {
             idx,
             shard: owner,
+            spawned: 0,
             given_in: given_in.clone(),
         };
         Self {
