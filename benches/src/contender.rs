@@ -26,6 +26,8 @@ pub trait Contender: Copy + Send + Sync + 'static {
     type Stream: Send + 'static;
     /// A TCP listener.
     type Listener: Send + 'static;
+    /// A connection as hyper takes it.
+    type HyperIo: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static;
 
     /// Whether CPU work goes elsewhere than into a task like any other.
     const OFFLOADS: bool = false;
@@ -95,6 +97,9 @@ pub trait Contender: Copy + Send + Sync + 'static {
 
     /// A connection, without delay.
     fn connect(address: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+
+    /// Wraps a connection for hyper.
+    fn hyper_io(stream: Self::Stream) -> Self::HyperIo;
 
     /// Fills `bytes`.
     fn read_exact(

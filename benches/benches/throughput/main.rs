@@ -5,6 +5,7 @@
 mod channels;
 mod echo;
 mod floor;
+mod http;
 mod pairs;
 mod spawning;
 mod timeouts;
@@ -69,6 +70,9 @@ fn check<T: PartialEq + std::fmt::Debug>(what: &str, got: T, expected: T) -> Res
 }
 
 fn main() -> ExitCode {
+    if let Some(outcome) = http::client() {
+        return outcome;
+    }
     runner::main(&[
         case::<spawning::Local>(),
         case::<spawning::Remote>(),
@@ -84,5 +88,6 @@ fn main() -> ExitCode {
         case::<echo::Echo<{ echo::CONNECTIONS }>>(),
         case::<echo::Echo<512>>(),
         case::<echo::Bulk>(),
+        case::<http::Http>(),
     ])
 }

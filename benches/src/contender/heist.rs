@@ -5,6 +5,7 @@ use crate::cpu::Pins;
 use futures_util::io::{AsyncReadExt, AsyncWriteExt};
 use heist::net::{TcpListener, TcpStream};
 use heist::runtime::{Builder, Runtime};
+use heist_compat::HeistIo;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -57,6 +58,7 @@ impl<const COMPUTE: bool> Contender for HeistWith<COMPUTE> {
     type Join<T: Send + 'static> = Join<T>;
     type Stream = TcpStream;
     type Listener = TcpListener;
+    type HyperIo = HeistIo<TcpStream>;
 
     fn with_workers(workers: usize) -> Self {
         Self::kept(workers, false)
@@ -130,6 +132,10 @@ impl<const COMPUTE: bool> Contender for HeistWith<COMPUTE> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(stream)
+    }
+
+    fn hyper_io(stream: TcpStream) -> Self::HyperIo {
+        HeistIo::new(stream)
     }
 
     async fn read_exact(stream: &mut TcpStream, bytes: &mut [u8]) -> io::Result<()> {

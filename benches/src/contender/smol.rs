@@ -5,6 +5,7 @@ use crate::cpu::Pins;
 use async_executor::{Executor, StaticExecutor, Task};
 use async_net::{TcpListener, TcpStream};
 use futures_lite::{AsyncReadExt, AsyncWriteExt, FutureExt};
+use heist_compat::FuturesIo;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -64,6 +65,7 @@ macro_rules! contender {
             type Join<T: Send + 'static> = Task<T>;
             type Stream = TcpStream;
             type Listener = TcpListener;
+            type HyperIo = FuturesIo<TcpStream>;
 
             fn with_workers(workers: usize) -> Self {
                 Self::kept(workers, false)
@@ -141,6 +143,10 @@ macro_rules! contender {
                 let stream = TcpStream::connect(address).await?;
                 stream.set_nodelay(true)?;
                 Ok(stream)
+            }
+
+            fn hyper_io(stream: TcpStream) -> Self::HyperIo {
+                FuturesIo::new(stream)
             }
 
             async fn read_exact(stream: &mut TcpStream, bytes: &mut [u8]) -> io::Result<()> {

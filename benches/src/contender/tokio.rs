@@ -210,6 +210,7 @@ impl<S: Setting> Contender for WithSetting<S> {
     type Join<T: Send + 'static> = Join<T>;
     type Stream = TcpStream;
     type Listener = TcpListener;
+    type HyperIo = hyper_util::rt::TokioIo<TcpStream>;
 
     fn with_workers(workers: usize) -> Self {
         Self::kept(workers, false)
@@ -297,6 +298,10 @@ impl<S: Setting> Contender for WithSetting<S> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(stream)
+    }
+
+    fn hyper_io(stream: TcpStream) -> Self::HyperIo {
+        hyper_util::rt::TokioIo::new(stream)
     }
 
     async fn read_exact(stream: &mut TcpStream, bytes: &mut [u8]) -> io::Result<()> {
