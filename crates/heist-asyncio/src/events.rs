@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use crate::asyncgens::Asyncgens;
 use crate::base_events::{Exact, Ready};
 use crate::cell::{AnyCell, InternalCallback, Node};
 use crate::contextvars::Context;
@@ -304,6 +305,7 @@ pub struct EventLoop(pub(crate) Arc<LoopShared>);
 pub(crate) struct LoopShared {
     pub(crate) body: Body,
     pub(crate) tasks: Registry,
+    pub(crate) asyncgens: Asyncgens,
     handler: Mutex<Option<ExceptionHandler>>,
     debug: AtomicBool,
     slow_callback_ns: AtomicU64,
@@ -384,6 +386,7 @@ impl EventLoop {
         EventLoop(Arc::new(LoopShared {
             body,
             tasks: Registry::default(),
+            asyncgens: Asyncgens::default(),
             handler: Mutex::new(None),
             debug: AtomicBool::new(
                 std::env::var_os("ASYNCIO_DEBUG").is_some_and(|value| !value.is_empty()),

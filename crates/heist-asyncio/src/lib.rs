@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod asyncgens;
 mod barrier;
 mod base_events;
 mod cell;
@@ -28,6 +29,7 @@ mod threads;
 mod timeouts;
 mod wait;
 
+pub use asyncgens::{AsyncGenerator, Yielder, aclosing, async_generator, two_way_generator};
 pub use barrier::Barrier;
 pub use contextlib::AsyncExitStack;
 pub use contextvars::{Context, ContextVar, Token, copy_context};
@@ -36,9 +38,9 @@ pub use events::{
 };
 pub use exceptions::{
     BrokenBarrierError, CancelledError, DeadlockError, Except, Exception, ExceptionGroup,
-    IncompleteReadError, InvalidStateError, KeyboardInterrupt, LimitOverrunError, LookupError,
-    PanicError, QueueEmpty, QueueFull, QueueShutDown, Result, RuntimeError, SystemExit,
-    TimeoutError, ValueError,
+    GeneratorExit, IncompleteReadError, InvalidStateError, KeyboardInterrupt, LimitOverrunError,
+    LookupError, PanicError, QueueEmpty, QueueFull, QueueShutDown, Result, RuntimeError,
+    SystemExit, TimeoutError, ValueError,
 };
 pub use futures::{CallbackId, Future};
 pub use locks::{Condition, ConditionGuard, Event, Lock, LockGuard};
@@ -47,6 +49,8 @@ pub use runners::{Runner, run};
 pub use semaphore::{BoundedSemaphore, Semaphore, SemaphoreGuard};
 pub use staggered::{Race, staggered_race};
 pub use taskgroups::{ChildBuilder, TaskGroup};
+#[doc(hidden)]
+pub use tasks::GatherTuple;
 pub use tasks::{
     AsCompleted, Awaitable, Builder, Child, Gathering, IntoTask, Item, ReturnWhen, Shielded, Task,
     TaskHandle, TaskId, Waitable, all_tasks, as_completed, cancellable, create_local_task,

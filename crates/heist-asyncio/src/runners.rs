@@ -399,7 +399,7 @@ impl Open {
             self.report(node);
         }
         drop(frame);
-        Ok(())
+        self.run_closing(self.event_loop.shutdown_asyncgens())
     }
 
     fn finish(&self) -> Result<()> {
@@ -416,18 +416,21 @@ impl Open {
                 self.report(node);
             }
         }
-        // What CPython uses for its asynchronous generators and its executor.
-        for _ in 0..2 {
-            let frame = self.frame();
-            let (cell, _) = Builder::new()
-                .on(self.event_loop.clone())
-                .prepare::<()>(MAIN_SLOT)?;
-            drop(frame);
-            let node = cell.node();
-            let main = pin!(TaskFuture::new(cell, async { Ok(()) }));
-            self.run_main(&node, main)?;
-        }
-        Ok(())
+        self.run_closing(self.event_loop.shutdown_asyncgens())?;
+        // What CPython uses for its executor.
+        self.run_closing(async { Ok(()) })
+    }
+
+    /// Runs what belongs to the closing, as a task of the loop.
+    fn run_closing(&self, coroutine: impl Future<Output = Result<()>>) -> Result<()> {
+        let frame = self.frame();
+        let (cell, _) = Builder::new()
+            .on(self.event_loop.clone())
+            .prepare::<()>(MAIN_SLOT)?;
+        drop(frame);
+        let node = cell.node();
+        let main = pin!(TaskFuture::new(cell, coroutine));
+        self.run_main(&node, main)
     }
 
     fn report(&self, node: &Node) {

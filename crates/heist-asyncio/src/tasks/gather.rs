@@ -150,7 +150,7 @@ fn fetch_all<T: Send + 'static>(children: Vec<Child<T>>) -> Vec<impl FnOnce() ->
 }
 
 /// A child's outcome as an item of the list: a cancellation is a new one, with the child's message or an empty one.
-fn outcome(node: &Node) -> Result<()> {
+pub(super) fn outcome(node: &Node) -> Result<()> {
     let mut state = node.core().state.lock();
     if state.status == Status::Cancelled {
         return Err(Exception::cancelled_with(
