@@ -44,7 +44,8 @@ pub struct Runner {
     flavor: Flavor,
     n_workers: Option<usize>,
     debug: Option<bool>,
-    catches_interrupts: bool,
+    /// `None` where nobody has said.
+    catches_interrupts: Option<bool>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +86,7 @@ impl Runner {
             flavor,
             n_workers: None,
             debug: None,
-            catches_interrupts: false,
+            catches_interrupts: None,
         }
     }
 
@@ -108,14 +109,19 @@ impl Runner {
         self
     }
 
-    /// Makes runs answer Ctrl-C as asyncio's do: the first cancels the main task, which may clean up, and the run raises
-    /// [`KeyboardInterrupt`](crate::KeyboardInterrupt) where that ends it; the second ends the run at once.
+    /// Whether runs answer Ctrl-C as asyncio's do: the first cancels the main task, which may clean up, and the run
+    /// raises [`KeyboardInterrupt`](crate::KeyboardInterrupt) where that ends it; the second ends the run at once.
     ///
-    /// It is not the default, because a process that has caught Ctrl-C once does not get the system's own reaction
-    /// back. Only on Unix is there anything to catch.
+    /// Told nothing, a run does so where asyncio's would: on the main thread, and where nobody else has asked for the
+    /// signal. That can be known on Linux only; on other systems a run has to be told. A virtual clock's run has to be
+    /// told everywhere: while one listens, a program that can never go on is not noticed. Between runs the signal does
+    /// what it did before them.
+    ///
+    /// A program that takes Ctrl-C itself asks for it before the first run, or turns this off. Only Unix has anything
+    /// to catch.
     #[must_use]
     pub fn catch_interrupts(mut self, catch: bool) -> Runner {
-        self.catches_interrupts = catch;
+        self.catches_interrupts = Some(catch);
         self
     }
 
@@ -217,7 +223,10 @@ impl Runner {
                 "Runner.run() cannot be called from a running event loop",
             ));
         }
-        let catches_interrupts = self.catches_interrupts;
+        #[cfg(unix)]
+        let catches_interrupts = self.catches_interrupts.unwrap_or_else(|| {
+            self.flavor != Flavor::VirtualClock && crate::interrupts::listens_by_default()
+        });
         let open = self.open()?;
         let context = context.unwrap_or_else(|| open.context.clone());
         let builder = Builder::new().on(open.event_loop.clone()).context(context);
@@ -233,7 +242,6 @@ impl Runner {
             interrupts.outcome(&node, outcome(result))?;
             return value_of(fetch_take(&cell));
         }
-        let _ = catches_interrupts;
         outcome(open.run_main(&node, main))?;
         value_of(fetch_take(&cell))
     }
