@@ -23,6 +23,7 @@ use parking_lot::Mutex;
 use crate::contextvars::Context;
 use crate::events::{ErrorContext, EventLoop};
 use crate::exceptions::{Exception, InvalidStateError, Message, Result};
+use crate::few::Few;
 
 /// A cell whose result type is forgotten.
 pub(crate) type Node = Arc<dyn AnyCell>;
@@ -33,6 +34,7 @@ pub(crate) type InternalCallback = Box<dyn FnOnce(&Node) + Send>;
 /// What a cell offers without its result type.
 pub(crate) trait AnyCell: Send + Sync {
     fn core(&self) -> &Core;
+    fn as_any(&self) -> &dyn Any;
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
     fn into_waker(self: Arc<Self>) -> Waker;
 }
@@ -56,6 +58,8 @@ pub(crate) struct TaskMeta {
     pub(crate) event_loop: EventLoop,
     /// Where the exact loop keeps the coroutine.
     pub(crate) slot: AtomicUsize,
+    /// Its place in the loop's registry.
+    pub(crate) listed: AtomicUsize,
     /// True while the exact loop's ready queue holds a step of this task.
     pub(crate) scheduled: AtomicBool,
     pub(crate) site: &'static Location<'static>,
@@ -79,7 +83,7 @@ pub(crate) struct State {
     /// The error that ended a task; the first reader gets it.
     pub(crate) cancelled_error: Option<Exception>,
     pub(crate) exception: Option<Exception>,
-    entries: Vec<Entry>,
+    entries: Few<Entry>,
     pub(crate) role: Role,
     /// Where an exception that nobody sees is reported.
     report_to: Option<EventLoop>,
@@ -106,10 +110,13 @@ pub(crate) struct TaskState {
     pub(crate) must_cancel: bool,
     pub(crate) n_cancels: usize,
     /// What the task is suspended on; more than one under `join!`.
-    pub(crate) waits: Vec<Wait>,
+    pub(crate) waits: Few<Wait>,
     pub(crate) context: Option<Context>,
     pub(crate) name: Option<Arc<str>>,
+    /// Left by each step that suspends.
     pub(crate) waker: Option<Waker>,
+    /// Somebody wanted another step during the one that runs.
+    pub(crate) woken: bool,
 }
 
 impl TaskState {
@@ -135,13 +142,19 @@ enum Action {
     Wake(Waker),
     /// With the exact loop that must queue it; without, it runs where the cell completes.
     Internal(InternalCallback, Option<EventLoop>),
-    User(Box<dyn FnOnce(Node) + Send>, EventLoop, Option<Context>),
+    User(Box<UserCallback>),
+}
+
+struct UserCallback {
+    callback: Box<dyn FnOnce(Node) + Send>,
+    event_loop: EventLoop,
+    context: Option<Context>,
 }
 
 /// What a completed cell has to run, once no lock is held.
 #[must_use = "the waiters are woken by `dispatch`"]
 #[derive(Default)]
-pub(crate) struct Completion(Vec<Entry>);
+pub(crate) struct Completion(Few<Entry>);
 
 impl Completion {
     /// Wakes the waiters and schedules the callbacks, in order, `[C2]`.
@@ -153,9 +166,10 @@ impl Completion {
                     event_loop.push_internal(callback, node.clone())
                 }
                 Action::Internal(callback, None) => callback(node),
-                Action::User(callback, event_loop, context) => {
-                    let node = node.clone();
-                    event_loop.call_soon_in(context, Box::new(move || callback(node)));
+                Action::User(user) => {
+                    let (node, callback) = (node.clone(), user.callback);
+                    let call = Box::new(move || callback(node));
+                    user.event_loop.call_soon_in(user.context, call);
                 }
             }
         }
@@ -171,7 +185,7 @@ impl State {
             cancel_message: None,
             cancelled_error: None,
             exception: None,
-            entries: Vec::new(),
+            entries: Few::default(),
             role,
             report_to: None,
         }
@@ -237,7 +251,7 @@ impl State {
         self.complete(Status::Cancelled)
     }
 
-    fn complete_exception(
+    pub(crate) fn complete_exception(
         &mut self,
         exception: Exception,
         report_to: Option<EventLoop>,
@@ -288,8 +302,7 @@ impl Core {
     /// Removes a registration or callback; true where it was still there.
     pub(crate) fn remove_entry(&self, id: u64) -> bool {
         let mut state = self.state.lock();
-        let found = state.entries.iter().position(|entry| entry.id == id);
-        let removed = found.map(|idx| state.entries.remove(idx));
+        let removed = state.entries.remove_where(|entry| entry.id == id);
         drop(state);
         removed.is_some()
     }
@@ -391,6 +404,10 @@ impl<T: Send + 'static> AnyCell for Cell<T> {
         &self.core
     }
 
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
         self
     }
@@ -459,10 +476,10 @@ pub(crate) fn add_internal(node: &Node, callback: InternalCallback) -> Option<u6
     let mut state = node.core().state.lock();
     if state.is_done() {
         drop(state);
-        Completion(vec![Entry {
+        Completion(Few::of(Entry {
             id: 0,
             action: Action::Internal(callback, event_loop),
-        }])
+        }))
         .dispatch(node);
         return None;
     }
@@ -476,11 +493,15 @@ pub(crate) fn add_user(
     context: Option<Context>,
     callback: Box<dyn FnOnce(Node) + Send>,
 ) -> Option<u64> {
-    let action = Action::User(callback, event_loop, context);
+    let action = Action::User(Box::new(UserCallback {
+        callback,
+        event_loop,
+        context,
+    }));
     let mut state = node.core().state.lock();
     if state.is_done() {
         drop(state);
-        Completion(vec![Entry { id: 0, action }]).dispatch(node);
+        Completion(Few::of(Entry { id: 0, action })).dispatch(node);
         return None;
     }
     Some(state.push_entry(action))

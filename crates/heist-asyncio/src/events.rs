@@ -4,7 +4,6 @@
 //! CPython's order on one thread, and the parallel one (`parallel.rs`), whose tasks run on all cores.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,10 +11,11 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use slab::Slab;
 
 use crate::asyncgens::Asyncgens;
 use crate::base_events::{Exact, Ready};
-use crate::cell::{AnyCell, InternalCallback, Node};
+use crate::cell::{AnyCell, InternalCallback, Node, TaskMeta};
 use crate::contextvars::Context;
 use crate::exceptions::{Exception, PanicError, Result, runtime_error};
 use crate::parallel::Parallel;
@@ -24,9 +24,27 @@ use crate::tasks::{Task, TaskHandle};
 /// What is current on this thread while a task or callback runs.
 #[derive(Default)]
 pub(crate) struct Frame {
+    /// `None` where there is a task, which knows its loop.
     pub(crate) event_loop: Option<EventLoop>,
     pub(crate) task: Option<Node>,
     pub(crate) context: Option<Context>,
+}
+
+impl Frame {
+    pub(crate) fn of_task(task: Node, context: Option<Context>) -> Frame {
+        Frame {
+            event_loop: None,
+            task: Some(task),
+            context,
+        }
+    }
+
+    fn event_loop(&self) -> Option<&EventLoop> {
+        let task = self.task.as_ref();
+        task.and_then(|task| task.core().meta.as_ref())
+            .map(|meta| &meta.event_loop)
+            .or(self.event_loop.as_ref())
+    }
 }
 
 thread_local! {
@@ -81,13 +99,16 @@ pub(crate) fn with_context<R>(function: impl FnOnce(&Context) -> R) -> R {
 
 /// A copy of the current context for a new task or callback; `None` stands for an empty one.
 pub(crate) fn snapshot_context() -> Option<Context> {
-    let current = FRAME
-        .try_with(|frame| frame.borrow().context.clone())
+    FRAME
+        .try_with(|frame| {
+            frame
+                .borrow()
+                .context
+                .as_ref()
+                .and_then(Context::copy_of_some)
+        })
         .ok()
-        .flatten();
-    current
-        .filter(|context| !context.is_empty())
-        .map(|context| context.copy())
+        .flatten()
 }
 
 /// Runs with this context as the current one.
@@ -95,7 +116,7 @@ pub(crate) fn in_context<R>(context: Context, function: impl FnOnce() -> R) -> R
     let (event_loop, task) = FRAME
         .try_with(|frame| {
             let frame = frame.borrow();
-            (frame.event_loop.clone(), frame.task.clone())
+            (frame.event_loop().cloned(), frame.task.clone())
         })
         .unwrap_or_default();
     let guard = FrameGuard::enter(Frame {
@@ -318,66 +339,42 @@ pub(crate) enum Body {
     Parallel(Parallel),
 }
 
-/// The numbers of tasks follow each other: they need no hashing.
-#[derive(Default)]
-struct NumberHasher(u64);
-
-impl std::hash::Hasher for NumberHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        // The top bits choose the group, the low ones the bucket: both must differ between neighbors.
-        self.0 = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-}
-
-type Shard = HashMap<u64, Weak<dyn AnyCell>, std::hash::BuildHasherDefault<NumberHasher>>;
-
-/// The tasks that are not done, by number, in shards.
+/// The tasks that are not done, in shards; each knows its place.
 #[derive(Default)]
 pub(crate) struct Registry {
-    shards: [Mutex<Shard>; 8],
+    shards: [Mutex<Slab<Weak<dyn AnyCell>>>; 8],
 }
 
 impl Registry {
-    fn shard(&self, id: u64) -> &Mutex<Shard> {
-        &self.shards[usize::try_from(id % 8).unwrap_or(0)]
+    fn shard(&self, meta: &TaskMeta) -> &Mutex<Slab<Weak<dyn AnyCell>>> {
+        &self.shards[usize::try_from(meta.id % 8).unwrap_or(0)]
     }
 
-    pub(crate) fn insert(&self, id: u64, node: &Node) {
-        self.shard(id).lock().insert(id, Arc::downgrade(node));
+    /// Takes a new task in, before anybody else sees it.
+    pub(crate) fn insert(&self, meta: &TaskMeta, task: Weak<dyn AnyCell>) {
+        let place = self.shard(meta).lock().insert(task);
+        // ORDERING: Relaxed; whoever removes the task was given it after this.
+        meta.listed.store(place, Ordering::Relaxed);
     }
 
-    pub(crate) fn remove(&self, id: u64) {
-        let removed = self.shard(id).lock().remove(&id);
+    /// Removes a task, once.
+    pub(crate) fn remove(&self, meta: &TaskMeta) {
+        // ORDERING: Relaxed; only one of those who remove it gets a place that is not taken.
+        let place = meta.listed.swap(usize::MAX, Ordering::Relaxed);
+        let removed = self.shard(meta).lock().try_remove(place);
         drop(removed);
     }
 
     /// The tasks that are not done, in the order of their creation.
     pub(crate) fn snapshot(&self) -> Vec<Node> {
-        let mut found: Vec<(u64, Node)> = Vec::new();
+        let mut found: Vec<Node> = Vec::new();
         for shard in &self.shards {
             let shard = shard.lock();
-            found.extend(
-                shard
-                    .iter()
-                    .filter_map(|(id, weak)| weak.upgrade().map(|node| (*id, node))),
-            );
+            found.extend(shard.iter().filter_map(|(_, weak)| weak.upgrade()));
         }
-        found.sort_by_key(|(id, _)| *id);
+        found.sort_by_key(|node| node.core().meta.as_ref().map(|meta| meta.id));
+        found.retain(|node| !node.core().is_done());
         found
-            .into_iter()
-            .map(|(_, node)| node)
-            .filter(|node| !node.core().is_done())
-            .collect()
     }
 }
 
@@ -399,14 +396,21 @@ impl EventLoop {
     /// The loop that runs on this thread, where there is one (`asyncio.get_running_loop`).
     pub fn running() -> Option<EventLoop> {
         FRAME
-            .try_with(|frame| frame.borrow().event_loop.clone())
+            .try_with(|frame| frame.borrow().event_loop().cloned())
             .ok()
             .flatten()
     }
 
     /// The running loop, where it is an exact one.
     pub(crate) fn running_exact() -> Option<EventLoop> {
-        EventLoop::running().filter(|event_loop| event_loop.exact().is_some())
+        let exact = |frame: &RefCell<Frame>| {
+            let frame = frame.borrow();
+            frame
+                .event_loop()
+                .filter(|event_loop| event_loop.exact().is_some())
+                .cloned()
+        };
+        FRAME.try_with(exact).ok().flatten()
     }
 
     /// The exact loop's body, where it is one.

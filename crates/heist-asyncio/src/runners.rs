@@ -230,7 +230,7 @@ impl Runner {
         let open = self.open()?;
         let context = context.unwrap_or_else(|| open.context.clone());
         let builder = Builder::new().on(open.event_loop.clone()).context(context);
-        let (cell, _) = builder.prepare::<T>(MAIN_SLOT)?;
+        let cell = builder.prepare::<T>(MAIN_SLOT)?;
         let node = cell.node();
         let main = pin!(TaskFuture::new(cell.clone(), coroutine));
         let outcome = |result: Result<()>| result.and_then(|()| node.core().state.lock().outcome());
@@ -326,7 +326,7 @@ impl Open {
         // ORDERING: Relaxed; the loop's own thread.
         meta.slot
             .store(NO_SLOT, std::sync::atomic::Ordering::Relaxed);
-        self.event_loop.0.tasks.remove(meta.id);
+        self.event_loop.0.tasks.remove(meta);
     }
 
     /// Runs passes until the loop is stopped. The core's runtime turns between them, and keeps the time.
@@ -432,7 +432,7 @@ impl Open {
     /// Runs what belongs to the closing, as a task of the loop.
     fn run_closing(&self, coroutine: impl Future<Output = Result<()>>) -> Result<()> {
         let frame = self.frame();
-        let (cell, _) = Builder::new()
+        let cell = Builder::new()
             .on(self.event_loop.clone())
             .prepare::<()>(MAIN_SLOT)?;
         drop(frame);

@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use crate::cell::{Cell, Core, Node, Wait, is_same_node};
+use crate::cell::{AnyCell, Cell, Core, Node, Wait};
 use crate::events::current_node;
 use crate::exceptions::{Exception, InvalidStateError, Message, Result, runtime_error};
 use crate::tasks::cancel::cancel_wait;
@@ -29,9 +29,35 @@ pub(crate) enum Registration {
     Done,
 }
 
+/// A cell that is waited for, with or without its type.
+pub(crate) trait Waited {
+    fn core(&self) -> &Core;
+    fn node(&self) -> Node;
+}
+
+impl Waited for Node {
+    fn core(&self) -> &Core {
+        AnyCell::core(&**self)
+    }
+
+    fn node(&self) -> Node {
+        self.clone()
+    }
+}
+
+impl<T: Send + 'static> Waited for Arc<Cell<T>> {
+    fn core(&self) -> &Core {
+        Cell::core(self)
+    }
+
+    fn node(&self) -> Node {
+        Cell::node(self)
+    }
+}
+
 /// Polls for the completion of a cell. `Ok` means that there is a value.
-pub(crate) fn poll_outcome(
-    node: &Node,
+pub(crate) fn poll_outcome<W: Waited>(
+    node: &W,
     registration: &mut Registration,
     cx: &mut Context<'_>,
 ) -> Poll<Result<()>> {
@@ -54,7 +80,9 @@ pub(crate) fn poll_outcome(
             }
             let outcome = state.outcome();
             drop(state);
-            let mark = task.take().and_then(|task| leave(task.core(), node, *id));
+            let mark = task
+                .take()
+                .and_then(|task| leave(AnyCell::core(&*task), node.core(), *id));
             *registration = Registration::Done;
             match (mark, &outcome) {
                 // [W4]
@@ -70,12 +98,11 @@ pub(crate) fn poll_outcome(
     }
 }
 
-fn register(
-    node: &Node,
+fn register<W: Waited>(
+    node: &W,
     registration: &mut Registration,
     cx: &mut Context<'_>,
 ) -> Poll<Result<()>> {
-    let task = current_node();
     let mut state = node.core().state.lock();
     if state.is_done() {
         // [W1]
@@ -84,7 +111,11 @@ fn register(
         *registration = Registration::Done;
         return Poll::Ready(outcome);
     }
-    if task.as_ref().is_some_and(|task| is_same_node(task, node)) {
+    let task = current_node();
+    if task
+        .as_ref()
+        .is_some_and(|task| is_core_of(task, node.core()))
+    {
         // [W2]
         if let Some(task) = state.task() {
             task.yielding = true;
@@ -103,13 +134,13 @@ fn register(
         let mark = state.task().and_then(|half| {
             half.waits.push(Wait {
                 id,
-                node: node.clone(),
+                node: node.node(),
             });
             half.must_cancel.then_some(message)
         });
         drop(state);
         if let Some(message) = mark {
-            if cancel_wait(node, id, &message) {
+            if cancel_wait(&node.node(), id, &message) {
                 if let Some(half) = task.core().state.lock().task() {
                     half.must_cancel = false;
                 }
@@ -121,15 +152,13 @@ fn register(
 }
 
 /// Takes a wait out of the task's list, and its pending cancel with it.
-fn leave(task: &Core, node: &Node, id: u64) -> Option<Message> {
+fn leave(task: &Core, node: &Core, id: u64) -> Option<Message> {
     let mut state = task.state.lock();
     let message = state.cancel_message.clone();
     let half = state.task()?;
-    let found = half
+    let left = half
         .waits
-        .iter()
-        .position(|wait| wait.id == id && is_same_node(&wait.node, node));
-    let left = found.map(|idx| half.waits.remove(idx));
+        .remove_where(|wait| wait.id == id && is_core_of(&wait.node, node));
     let mark = std::mem::take(&mut half.must_cancel).then_some(message);
     drop(state);
     drop(left);
@@ -145,19 +174,20 @@ pub(crate) fn take_mark() -> Option<Message> {
     std::mem::take(&mut half.must_cancel).then_some(message)
 }
 
+fn is_core_of(node: &Node, core: &Core) -> bool {
+    std::ptr::eq(AnyCell::core(&**node), core)
+}
+
 /// `[W5]`
-pub(crate) fn forget(node: &Node, registration: &mut Registration) {
+pub(crate) fn forget(node: &Core, registration: &mut Registration) {
     if let Registration::Waiting { id, task } = std::mem::replace(registration, Registration::Done)
     {
-        node.core().remove_entry(id);
+        node.remove_entry(id);
         if let Some(task) = task {
             let mut state = task.core().state.lock();
             let left = state.task().and_then(|half| {
-                let found = half
-                    .waits
-                    .iter()
-                    .position(|wait| wait.id == id && is_same_node(&wait.node, node));
-                found.map(|idx| half.waits.remove(idx))
+                half.waits
+                    .remove_where(|wait| wait.id == id && is_core_of(&wait.node, node))
             });
             drop(state);
             drop(left);
@@ -191,7 +221,7 @@ impl Future for WaitNode {
 
 impl Drop for WaitNode {
     fn drop(&mut self) {
-        forget(&self.node, &mut self.registration);
+        forget(AnyCell::core(&*self.node), &mut self.registration);
     }
 }
 
@@ -215,7 +245,6 @@ pub(crate) fn fetch_take<T: Send + 'static>(cell: &Cell<T>) -> Option<T> {
 #[must_use = "futures do nothing unless awaited"]
 pub struct Waiting<T: Send + 'static> {
     cell: Arc<Cell<T>>,
-    node: Node,
     registration: Registration,
     fetch: Fetch<T>,
 }
@@ -223,7 +252,6 @@ pub struct Waiting<T: Send + 'static> {
 impl<T: Send + 'static> Waiting<T> {
     pub(crate) fn new(cell: Arc<Cell<T>>, fetch: Fetch<T>) -> Waiting<T> {
         Waiting {
-            node: cell.clone(),
             cell,
             registration: Registration::New,
             fetch,
@@ -236,7 +264,7 @@ impl<T: Send + 'static> Future for Waiting<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
         let this = &mut *self;
-        match ready!(poll_outcome(&this.node, &mut this.registration, cx)) {
+        match ready!(poll_outcome(&this.cell, &mut this.registration, cx)) {
             Err(error) => Poll::Ready(Err(error)),
             Ok(()) => Poll::Ready(value_of((this.fetch)(&this.cell))),
         }
@@ -245,7 +273,7 @@ impl<T: Send + 'static> Future for Waiting<T> {
 
 impl<T: Send + 'static> Drop for Waiting<T> {
     fn drop(&mut self) {
-        forget(&self.node, &mut self.registration);
+        forget(self.cell.core(), &mut self.registration);
     }
 }
 

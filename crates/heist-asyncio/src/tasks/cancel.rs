@@ -162,7 +162,7 @@ fn ask(node: &Node, id: Option<u64>, message: &Message) -> Answer {
         Role::Task(task) => {
             task.n_cancels += 1;
             if !task.waits.is_empty() {
-                return Answer::Follow(task.waits.clone());
+                return Answer::Follow(task.waits.iter().cloned().collect());
             }
             task.must_cancel = true;
             Answer::Marked(if task.is_in_foreign_future() {
@@ -199,7 +199,7 @@ fn mark(task: &Node, seen: &[Wait], message: &Message) -> Marked {
     let is_same = |(a, b): (&Wait, &Wait)| a.id == b.id && is_same_node(&a.node, &b.node);
     let is_unchanged = half.waits.len() == seen.len() && half.waits.iter().zip(seen).all(is_same);
     if !half.waits.is_empty() && !is_unchanged {
-        return Marked::Changed(half.waits.clone());
+        return Marked::Changed(half.waits.iter().cloned().collect());
     }
     half.must_cancel = true;
     let waker = if half.is_in_foreign_future() {

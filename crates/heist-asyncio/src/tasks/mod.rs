@@ -6,8 +6,8 @@
 use std::fmt;
 use std::future::IntoFuture;
 use std::panic::Location;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 
 use crate::base_events::{LocalFuture, NO_SLOT, Ready, driven_here};
 use crate::cell::{AnyCell, Cell, Node, Role, TaskMeta, TaskState, is_same_node, task_name};
@@ -110,15 +110,14 @@ impl TaskHandle {
         cancel::cancel(&self.0, &Some(message.into()))
     }
 
-    /// Wakes the task, as a foreign future would.
+    /// Wakes the task, as a foreign future would; one that is in a step gets another.
     pub(crate) fn wake(&self) {
-        let waker = self
-            .0
-            .core()
-            .state
-            .lock()
-            .task()
-            .and_then(|task| task.waker.clone());
+        let mut state = self.0.core().state.lock();
+        let waker = state.task().and_then(|task| {
+            task.woken = task.running;
+            task.waker.clone()
+        });
+        drop(state);
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -391,20 +390,24 @@ impl Builder {
         F: std::future::Future<Output = Result<T>> + Send + 'static,
     {
         let eager = self.eager;
-        let (cell, event_loop) = self.prepare(NO_SLOT)?;
-        let node = cell.node();
+        let cell = self.prepare(NO_SLOT)?;
+        let Some(meta) = &cell.core().meta else {
+            return Err(runtime_error("no loop"));
+        };
+        let event_loop = &meta.event_loop;
+        let node = || cell.node();
         match &event_loop.0.body {
-            Body::Exact(exact) => match driven_here(&event_loop) {
+            Body::Exact(exact) => match driven_here(event_loop) {
                 Some(coroutines) => {
-                    coroutines.insert(&node, Box::pin(TaskFuture::new(cell.clone(), coroutine)));
+                    coroutines.insert(&node(), Box::pin(TaskFuture::new(cell.clone(), coroutine)));
                     start(
-                        &event_loop,
-                        node,
+                        event_loop,
+                        node(),
                         eager.unwrap_or_else(|| event_loop.is_eager()),
                     );
                 }
                 None => exact.push(Ready::Adopt(
-                    node,
+                    node(),
                     Box::pin(TaskFuture::new(cell.clone(), coroutine)),
                 )),
             },
@@ -427,9 +430,13 @@ impl Builder {
         F: std::future::Future<Output = Result<T>> + 'static,
     {
         let eager = self.eager;
-        let (cell, event_loop) = self.prepare(NO_SLOT)?;
-        let Some(coroutines) = driven_here(&event_loop) else {
-            event_loop.0.tasks.remove(TaskHandle(cell.node()).id().0);
+        let cell = self.prepare(NO_SLOT)?;
+        let Some(meta) = &cell.core().meta else {
+            return Err(runtime_error("no loop"));
+        };
+        let event_loop = &meta.event_loop;
+        let Some(coroutines) = driven_here(event_loop) else {
+            event_loop.0.tasks.remove(meta);
             return Err(runtime_error(
                 "a task that is not Send needs a loop of the current thread",
             ));
@@ -437,7 +444,7 @@ impl Builder {
         let future: LocalFuture = Box::pin(TaskFuture::new(cell.clone(), coroutine));
         coroutines.insert(&cell.node(), future);
         start(
-            &event_loop,
+            event_loop,
             cell.node(),
             eager.unwrap_or_else(|| event_loop.is_eager()),
         );
@@ -446,10 +453,7 @@ impl Builder {
 
     /// The cell of a task to be, in the registry of its loop.
     #[track_caller]
-    pub(crate) fn prepare<T: Send + 'static>(
-        self,
-        slot: usize,
-    ) -> Result<(Arc<Cell<T>>, EventLoop)> {
+    pub(crate) fn prepare<T: Send + 'static>(self, slot: usize) -> Result<Arc<Cell<T>>> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         let event_loop = match self.event_loop {
             Some(event_loop) => event_loop,
@@ -461,12 +465,12 @@ impl Builder {
         let meta = TaskMeta {
             // ORDERING: Relaxed; only the number matters.
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
-            event_loop: event_loop.clone(),
+            event_loop,
             slot: AtomicUsize::new(slot),
+            listed: AtomicUsize::new(0),
             scheduled: AtomicBool::new(false),
             site: Location::caller(),
         };
-        let id = meta.id;
         let context = self.context.or_else(snapshot_context);
         let task = TaskState {
             name: self.name,
@@ -474,8 +478,11 @@ impl Builder {
             ..TaskState::default()
         };
         let cell = Cell::new(Role::Task(task), Some(meta));
-        event_loop.0.tasks.insert(id, &cell.node());
-        Ok((cell, event_loop))
+        if let Some(meta) = &cell.core().meta {
+            let weak: Weak<Cell<T>> = Arc::downgrade(&cell);
+            meta.event_loop.0.tasks.insert(meta, weak);
+        }
+        Ok(cell)
     }
 }
 
