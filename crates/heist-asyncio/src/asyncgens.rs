@@ -13,6 +13,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker, ready};
 
@@ -20,7 +21,7 @@ use futures_util::Stream;
 use parking_lot::Mutex;
 use slab::Slab;
 
-use crate::events::{ErrorContext, EventLoop, current_node};
+use crate::events::{ErrorContext, EventLoop, with_task};
 use crate::exceptions::{Exception, GeneratorExit, Result, runtime_error};
 use crate::tasks::{gather_return_exceptions, poll_scope};
 
@@ -550,12 +551,12 @@ impl<Y, S> Future for Yield<'_, Y, S> {
 
 /// Says whether the running task is suspended in a yield, and gives back what was said before.
 fn set_yielding(yielding: bool) -> bool {
-    current_node().is_some_and(|task| {
-        let mut state = task.core().state.lock();
-        state
-            .task()
-            .is_some_and(|half| std::mem::replace(&mut half.yielding, yielding))
+    with_task(|task| {
+        let step = task.core().step();
+        // ORDERING: Relaxed; who cancels needs no more than to see it some time.
+        step.is_some_and(|step| step.yielding.swap(yielding, Ordering::Relaxed))
     })
+    .unwrap_or(false)
 }
 
 /// A generator that can be closed, without its types.

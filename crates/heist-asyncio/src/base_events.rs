@@ -13,6 +13,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::task::{Context, Poll, Waker};
 
@@ -20,7 +21,7 @@ use heist::time::Instant;
 use parking_lot::Mutex;
 use slab::Slab;
 
-use crate::cell::{AnyCell, InternalCallback, Node};
+use crate::cell::{AnyCell, InternalCallback, Node, Watcher};
 use crate::events::{EventLoop, Frame, FrameGuard, Handle, LoopTime};
 
 /// A coroutine wrapped as a task, without its result type.
@@ -38,6 +39,7 @@ pub(crate) enum Ready {
     Adopt(Node, Pin<Box<dyn Future<Output = ()> + Send>>),
     Callback(Handle),
     Internal(InternalCallback, Node),
+    Watched(Arc<dyn Watcher>, Node),
 }
 
 /// The part of an exact loop that all threads see.
@@ -297,12 +299,12 @@ impl Exact {
 /// The task that a run is for, with its coroutine on the runner's stack.
 pub(crate) type Main<'a> = Option<Pin<&'a mut dyn Future<Output = ()>>>;
 
-/// Runs passes until nothing is ready, a stop takes effect, or `max_passes` are done (`None`).
+/// Runs passes until nothing is ready, a stop takes effect, or so many entries have run (`None`).
 pub(crate) fn run_passes(
     event_loop: &EventLoop,
     coroutines: &Rc<Coroutines>,
     main: &mut Main<'_>,
-    max_passes: usize,
+    n_entries: usize,
 ) -> Option<Idle> {
     let exact = event_loop.exact()?;
     let driving = Driving::enter(event_loop.clone(), coroutines.clone());
@@ -311,8 +313,11 @@ pub(crate) fn run_passes(
         ..Frame::default()
     });
     let mut idle = None;
-    for _ in 0..max_passes {
+    let mut n_run = 0;
+    while n_run < n_entries {
         let n = exact.begin_pass();
+        // A pass counts even where it is empty.
+        n_run += n.max(1);
         for _ in 0..n {
             match exact.pop() {
                 Some(entry) => run_entry(event_loop, coroutines, main, entry),
@@ -338,6 +343,7 @@ fn run_entry(event_loop: &EventLoop, coroutines: &Coroutines, main: &mut Main<'_
         }
         Ready::Callback(handle) => handle.run(event_loop),
         Ready::Internal(callback, node) => callback(&node),
+        Ready::Watched(watcher, node) => watcher.completed(&node),
     }
 }
 

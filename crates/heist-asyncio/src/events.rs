@@ -6,19 +6,19 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use slab::Slab;
 
 use crate::asyncgens::Asyncgens;
 use crate::base_events::{Exact, Ready};
-use crate::cell::{AnyCell, InternalCallback, Node, TaskMeta};
+use crate::cell::{InternalCallback, Node, Watcher};
 use crate::contextvars::Context;
 use crate::exceptions::{Exception, PanicError, Result, runtime_error};
 use crate::parallel::Parallel;
+use crate::registry::Registry;
 use crate::tasks::{Task, TaskHandle};
 
 /// What is current on this thread while a task or callback runs.
@@ -83,15 +83,25 @@ pub(crate) fn current_node() -> Option<Node> {
         .flatten()
 }
 
+/// Looks at the running task, without a reference of its own.
+pub(crate) fn with_task<R>(look: impl FnOnce(&Node) -> R) -> Option<R> {
+    FRAME
+        .try_with(|frame| frame.borrow().task.as_ref().map(look))
+        .ok()
+        .flatten()
+}
+
 /// Runs with the current context, which is made where there is none yet.
 pub(crate) fn with_context<R>(function: impl FnOnce(&Context) -> R) -> R {
     let context = FRAME
         .try_with(|frame| {
-            frame
-                .borrow_mut()
-                .context
-                .get_or_insert_with(Context::new)
-                .clone()
+            let mut frame = frame.borrow_mut();
+            if frame.context.is_none() {
+                let task = frame.task.as_ref();
+                let own = task.and_then(|task| task.core().own_context());
+                frame.context = Some(own.unwrap_or_default());
+            }
+            frame.context.clone().unwrap_or_default()
         })
         .unwrap_or_default();
     function(&context)
@@ -101,11 +111,15 @@ pub(crate) fn with_context<R>(function: impl FnOnce(&Context) -> R) -> R {
 pub(crate) fn snapshot_context() -> Option<Context> {
     FRAME
         .try_with(|frame| {
-            frame
-                .borrow()
-                .context
-                .as_ref()
-                .and_then(Context::copy_of_some)
+            let frame = frame.borrow();
+            match (&frame.context, &frame.task) {
+                (Some(context), _) => context.copy_of_some(),
+                // Another task may have asked for this one's context, and set something there.
+                (None, Some(task)) if task.core().has_context() => {
+                    task.core().own_context()?.copy_of_some()
+                }
+                (None, _) => None,
+            }
         })
         .ok()
         .flatten()
@@ -339,45 +353,6 @@ pub(crate) enum Body {
     Parallel(Parallel),
 }
 
-/// The tasks that are not done, in shards; each knows its place.
-#[derive(Default)]
-pub(crate) struct Registry {
-    shards: [Mutex<Slab<Weak<dyn AnyCell>>>; 8],
-}
-
-impl Registry {
-    fn shard(&self, meta: &TaskMeta) -> &Mutex<Slab<Weak<dyn AnyCell>>> {
-        &self.shards[usize::try_from(meta.id % 8).unwrap_or(0)]
-    }
-
-    /// Takes a new task in, before anybody else sees it.
-    pub(crate) fn insert(&self, meta: &TaskMeta, task: Weak<dyn AnyCell>) {
-        let place = self.shard(meta).lock().insert(task);
-        // ORDERING: Relaxed; whoever removes the task was given it after this.
-        meta.listed.store(place, Ordering::Relaxed);
-    }
-
-    /// Removes a task, once.
-    pub(crate) fn remove(&self, meta: &TaskMeta) {
-        // ORDERING: Relaxed; only one of those who remove it gets a place that is not taken.
-        let place = meta.listed.swap(usize::MAX, Ordering::Relaxed);
-        let removed = self.shard(meta).lock().try_remove(place);
-        drop(removed);
-    }
-
-    /// The tasks that are not done, in the order of their creation.
-    pub(crate) fn snapshot(&self) -> Vec<Node> {
-        let mut found: Vec<Node> = Vec::new();
-        for shard in &self.shards {
-            let shard = shard.lock();
-            found.extend(shard.iter().filter_map(|(_, weak)| weak.upgrade()));
-        }
-        found.sort_by_key(|node| node.core().meta.as_ref().map(|meta| meta.id));
-        found.retain(|node| !node.core().is_done());
-        found
-    }
-}
-
 impl EventLoop {
     pub(crate) fn new(body: Body) -> EventLoop {
         EventLoop(Arc::new(LoopShared {
@@ -515,6 +490,13 @@ impl EventLoop {
         match &self.0.body {
             Body::Exact(exact) => exact.push(Ready::Internal(callback, node)),
             Body::Parallel(_) => callback(&node),
+        }
+    }
+
+    pub(crate) fn push_watched(&self, watcher: Arc<dyn Watcher>, node: Node) {
+        match &self.0.body {
+            Body::Exact(exact) => exact.push(Ready::Watched(watcher, node)),
+            Body::Parallel(_) => watcher.completed(&node),
         }
     }
 

@@ -6,14 +6,15 @@
 pub(crate) struct Few<T> {
     /// `None` only where the list is empty.
     first: Option<T>,
-    rest: Vec<T>,
+    #[expect(clippy::box_collection, reason = "the list is small where it is short")]
+    rest: Option<Box<Vec<T>>>,
 }
 
 impl<T> Default for Few<T> {
     fn default() -> Few<T> {
         Few {
             first: None,
-            rest: Vec::new(),
+            rest: None,
         }
     }
 }
@@ -22,7 +23,7 @@ impl<T> Few<T> {
     pub(crate) fn of(item: T) -> Few<T> {
         Few {
             first: Some(item),
-            rest: Vec::new(),
+            rest: None,
         }
     }
 
@@ -31,32 +32,39 @@ impl<T> Few<T> {
     }
 
     pub(crate) fn len(&self) -> usize {
-        usize::from(self.first.is_some()) + self.rest.len()
+        usize::from(self.first.is_some()) + self.rest.as_ref().map_or(0, |rest| rest.len())
     }
 
     /// Adds an item at the end.
     pub(crate) fn push(&mut self, item: T) {
         match &self.first {
             None => self.first = Some(item),
-            Some(_) => self.rest.push(item),
+            Some(_) => self.rest.get_or_insert_default().push(item),
         }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.first.iter().chain(&self.rest)
+        self.first
+            .iter()
+            .chain(self.rest.iter().flat_map(|rest| rest.iter()))
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        self.first.iter_mut().chain(&mut self.rest)
+        let rest = self.rest.iter_mut().flat_map(|rest| rest.iter_mut());
+        self.first.iter_mut().chain(rest)
     }
 
     /// Takes the first item out that fulfils the condition; the others keep their order.
     pub(crate) fn remove_where(&mut self, condition: impl Fn(&T) -> bool) -> Option<T> {
+        let rest = self.rest.as_deref_mut();
         if !self.first.as_ref().is_some_and(&condition) {
-            let found = self.rest.iter().position(condition);
-            return found.map(|idx| self.rest.remove(idx));
+            let rest = rest?;
+            let found = rest.iter().position(condition);
+            return found.map(|idx| rest.remove(idx));
         }
-        let next = (!self.rest.is_empty()).then(|| self.rest.remove(0));
+        let next = rest
+            .filter(|rest| !rest.is_empty())
+            .map(|rest| rest.remove(0));
         std::mem::replace(&mut self.first, next)
     }
 }
@@ -66,6 +74,7 @@ impl<T> IntoIterator for Few<T> {
     type IntoIter = std::iter::Chain<std::option::IntoIter<T>, std::vec::IntoIter<T>>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.first.into_iter().chain(self.rest)
+        let rest = self.rest.map(|rest| *rest).unwrap_or_default();
+        self.first.into_iter().chain(rest)
     }
 }

@@ -20,6 +20,7 @@ mod interrupts;
 mod locks;
 mod parallel;
 mod queues;
+mod registry;
 mod runners;
 mod semaphore;
 pub mod signals;

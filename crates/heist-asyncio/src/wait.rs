@@ -8,10 +8,11 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
-use crate::cell::{AnyCell, Cell, Core, Node, Wait};
-use crate::events::current_node;
+use crate::cell::{AnyCell, Cell, Core, Node, State, StepFlags, Wait};
+use crate::events::{current_node, with_task};
 use crate::exceptions::{Exception, InvalidStateError, Message, Result, runtime_error};
 use crate::tasks::cancel::cancel_wait;
 
@@ -117,10 +118,11 @@ fn register<W: Waited>(
         .is_some_and(|task| is_core_of(task, node.core()))
     {
         // [W2]
-        if let Some(task) = state.task() {
-            task.yielding = true;
-        }
         drop(state);
+        if let Some(step) = node.core().step() {
+            // ORDERING: Relaxed; who cancels needs no more than to see it some time.
+            step.yielding.store(true, Ordering::Relaxed);
+        }
         *registration = Registration::AwaitsItself;
         cx.waker().wake_by_ref();
         return Poll::Pending;
@@ -129,21 +131,25 @@ fn register<W: Waited>(
     drop(state);
     if let Some(task) = &task {
         // [W3]
-        let mut state = task.core().state.lock();
-        let message = state.cancel_message.clone();
-        let mark = state.task().and_then(|half| {
-            half.waits.push(Wait {
-                id,
-                node: node.node(),
-            });
-            half.must_cancel.then_some(message)
-        });
+        let core = AnyCell::core(&**task);
+        let wait = Wait {
+            id,
+            node: node.node(),
+        };
+        let mut state = core.state.lock();
+        let mut mark = None;
+        if let (Some(half), Some(step)) = (state.task(), core.step()) {
+            half.waits.push(wait);
+            step.set_n_waits(half.waits.len());
+            mark = step.is_marked().then_some(step);
+        }
+        let mark = mark.map(|step| (step, state.cancel_message.clone()));
         drop(state);
-        if let Some(message) = mark {
+        if let Some((step, message)) = mark {
             if cancel_wait(&node.node(), id, &message) {
-                if let Some(half) = task.core().state.lock().task() {
-                    half.must_cancel = false;
-                }
+                let state = core.state.lock();
+                step.set_mark(false);
+                drop(state);
             }
         }
     }
@@ -154,24 +160,27 @@ fn register<W: Waited>(
 /// Takes a wait out of the task's list, and its pending cancel with it.
 fn leave(task: &Core, node: &Core, id: u64) -> Option<Message> {
     let mut state = task.state.lock();
-    let message = state.cancel_message.clone();
-    let half = state.task()?;
-    let left = half
-        .waits
-        .remove_where(|wait| wait.id == id && is_core_of(&wait.node, node));
-    let mark = std::mem::take(&mut half.must_cancel).then_some(message);
+    let left = remove_wait(task, &mut state, node, id);
+    let is_marked = task.step().is_some_and(StepFlags::take_mark);
+    let mark = is_marked.then(|| state.cancel_message.clone());
     drop(state);
     drop(left);
     mark
 }
 
+/// Takes a wait out of a task's list, and gives it back to be dropped.
+fn remove_wait(task: &Core, state: &mut State, node: &Core, id: u64) -> Option<Wait> {
+    let (half, step) = (state.task()?, task.step()?);
+    let left = half
+        .waits
+        .remove_where(|wait| wait.id == id && is_core_of(&wait.node, node));
+    step.set_n_waits(half.waits.len());
+    left
+}
+
 /// Takes the current task's pending cancel.
 pub(crate) fn take_mark() -> Option<Message> {
-    let task = current_node()?;
-    let mut state = task.core().state.lock();
-    let message = state.cancel_message.clone();
-    let half = state.task()?;
-    std::mem::take(&mut half.must_cancel).then_some(message)
+    with_task(|task| task.core().take_mark()).flatten()
 }
 
 fn is_core_of(node: &Node, core: &Core) -> bool {
@@ -184,11 +193,8 @@ pub(crate) fn forget(node: &Core, registration: &mut Registration) {
     {
         node.remove_entry(id);
         if let Some(task) = task {
-            let mut state = task.core().state.lock();
-            let left = state.task().and_then(|half| {
-                half.waits
-                    .remove_where(|wait| wait.id == id && is_core_of(&wait.node, node))
-            });
+            let mut state = AnyCell::core(&*task).state.lock();
+            let left = remove_wait(AnyCell::core(&*task), &mut state, node, id);
             drop(state);
             drop(left);
         }

@@ -10,7 +10,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use crate::base_events::{LocalFuture, NO_SLOT, Ready, driven_here};
-use crate::cell::{AnyCell, Cell, Node, Role, TaskMeta, TaskState, is_same_node, task_name};
+use crate::cell::{
+    AnyCell, Cell, Node, Role, StepFlags, TaskMeta, TaskState, is_same_node, task_name,
+};
 use crate::contextvars::Context;
 use crate::events::{Body, EventLoop, current_node, snapshot_context};
 use crate::exceptions::{Exception, Result, runtime_error};
@@ -112,9 +114,11 @@ impl TaskHandle {
 
     /// Wakes the task, as a foreign future would; one that is in a step gets another.
     pub(crate) fn wake(&self) {
+        let step = self.0.core().step();
         let mut state = self.0.core().state.lock();
         let waker = state.task().and_then(|task| {
-            task.woken = task.running;
+            // ORDERING: Relaxed; a step that ends now has left its waker, or takes the lock to do so.
+            task.woken = step.is_some_and(|step| step.running.load(Ordering::Relaxed));
             task.waker.clone()
         });
         drop(state);
@@ -135,12 +139,13 @@ impl TaskHandle {
 
     /// Takes one request back, and says how many are left. At zero an undelivered cancellation is undone.
     pub fn uncancel(&self) -> usize {
+        let step = self.0.core().step();
         let mut state = self.0.core().state.lock();
         let Some(task) = state.task() else { return 0 };
         if task.n_cancels > 0 {
             task.n_cancels -= 1;
-            if task.n_cancels == 0 {
-                task.must_cancel = false;
+            if let (0, Some(step)) = (task.n_cancels, step) {
+                step.set_mark(false);
             }
         }
         task.n_cancels
@@ -159,10 +164,7 @@ impl TaskHandle {
         if current_node().is_some_and(|node| is_same_node(&node, &self.0)) {
             return crate::events::with_context(Clone::clone);
         }
-        match self.0.core().state.lock().task() {
-            Some(task) => task.context.get_or_insert_with(Context::new).clone(),
-            None => Context::new(),
-        }
+        self.0.core().own_context().unwrap_or_default()
     }
 
     /// Where the task was created: what stands in for a coroutine's stack.
@@ -470,8 +472,13 @@ impl Builder {
             listed: AtomicUsize::new(0),
             scheduled: AtomicBool::new(false),
             site: Location::caller(),
+            step: StepFlags::default(),
         };
         let context = self.context.or_else(snapshot_context);
+        // ORDERING: Relaxed; nobody else sees the task yet.
+        meta.step
+            .has_context
+            .store(context.is_some(), Ordering::Relaxed);
         let task = TaskState {
             name: self.name,
             context,

@@ -7,13 +7,13 @@
 
 use std::any::Any;
 use std::future::Future;
-use std::marker::PhantomData;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 
-use crate::cell::{Cell, Node, Status};
+use crate::cell::{Cell, Core, Node, Status, StepFlags};
 use crate::events::{Frame, swap_frame};
 use crate::exceptions::{Exception, Message, PanicError, Result};
 use crate::tasks::TaskHandle;
@@ -22,19 +22,17 @@ pin_project_lite::pin_project! {
     /// A coroutine and the cell that it fills.
     pub(crate) struct TaskFuture<T, F> {
         // During a step it is in the frame, so that no step has to count references.
-        node: Option<Node>,
+        cell: Option<Arc<Cell<T>>>,
         #[pin]
         coroutine: Option<F>,
-        result: PhantomData<fn() -> T>,
     }
 }
 
 impl<T: Send + 'static, F: Future<Output = Result<T>>> TaskFuture<T, F> {
     pub(crate) fn new(cell: Arc<Cell<T>>, coroutine: F) -> TaskFuture<T, F> {
         TaskFuture {
-            node: Some(cell),
+            cell: Some(cell),
             coroutine: Some(coroutine),
-            result: PhantomData,
         }
     }
 }
@@ -52,13 +50,13 @@ impl<T: Send + 'static, F: Future<Output = Result<T>>> Future for TaskFuture<T, 
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
-        let Some(node) = this.node.take().filter(|_| this.coroutine.is_some()) else {
+        let Some(cell) = this.cell.take().filter(|_| this.coroutine.is_some()) else {
             return Poll::Ready(());
         };
-        let meta = node.core().meta.as_ref();
+        let meta = cell.core().meta.as_ref();
         let watch = meta.and_then(|meta| meta.event_loop.watch());
-        let (context, cancelled) = enter(&node);
-        let outer = swap_frame(Frame::of_task(node, context));
+        let (context, cancelled) = enter(cell.core());
+        let outer = swap_frame(Frame::of_task(cell, context));
         let mut step = match cancelled {
             // [S1]
             Some(message) => Step::Dropped(message),
@@ -72,11 +70,11 @@ impl<T: Send + 'static, F: Future<Output = Result<T>>> Future for TaskFuture<T, 
         }
         let mut inner = swap_frame(outer);
         if let (Step::Pending, Some(node)) = (&step, &inner.task) {
-            let Some(message) = suspend(node, &mut inner.context, cx.waker()) else {
+            let Some(message) = suspend(node.core(), cx.waker()) else {
                 if watch.is_some() {
                     report_slow(node, watch);
                 }
-                *this.node = inner.task;
+                *this.cell = inner.task.and_then(Cell::from_node);
                 return Poll::Pending;
             };
             // The coroutine's destructors run inside the task too.
@@ -95,7 +93,7 @@ impl<T: Send + 'static, F: Future<Output = Result<T>>> Future for TaskFuture<T, 
             Step::Done(result) => result,
             Step::Dropped(message) => Err(Exception::from_message(message)),
         };
-        finish::<T>(&node, inner.context, result);
+        finish::<T>(&node, result);
         Poll::Ready(())
     }
 }
@@ -140,37 +138,41 @@ fn poll_coroutine<T, F: Future<Output = Result<T>>>(
 }
 
 /// Begins a step: the context to run in, and the message of a cancel that came before the first one.
-fn enter(node: &Node) -> (Option<crate::contextvars::Context>, Option<Message>) {
-    let mut state = node.core().state.lock();
-    let Some(task) = state.task() else {
+fn enter(core: &Core) -> (Option<crate::contextvars::Context>, Option<Message>) {
+    let Some(step) = core.step() else {
         return (None, None);
     };
-    let is_cancelled = !task.started && std::mem::take(&mut task.must_cancel);
-    task.started = true;
-    task.yielding = false;
-    task.running = true;
-    let context = task.context.take();
-    (context, is_cancelled.then(|| state.cancel_message.clone()))
+    // ORDERING: Relaxed twice, then Release: see `StepFlags::is_in_foreign_future`.
+    step.yielding.store(false, Ordering::Relaxed);
+    step.running.store(true, Ordering::Relaxed);
+    let is_first = !step.started.load(Ordering::Relaxed);
+    step.started.store(true, Ordering::Release);
+    let context = core.has_context().then(|| core.own_context()).flatten();
+    (context, is_first.then(|| core.take_mark()).flatten())
 }
 
 /// Ends a step that suspends; the message where the coroutine must be dropped, [S4].
-fn suspend(
-    node: &Node,
-    context: &mut Option<crate::contextvars::Context>,
-    waker: &Waker,
-) -> Option<Message> {
-    let mut state = node.core().state.lock();
+fn suspend(core: &Core, waker: &Waker) -> Option<Message> {
+    let step = core.step()?;
+    let has_waker = step.has_waker(waker);
+    // ORDERING: Relaxed; the task itself has written it.
+    let comes_back = step.has_waits() || step.yielding.load(Ordering::Relaxed);
+    if comes_back && has_waker {
+        // ORDERING: Relaxed; a cancel finds the wait, or leaves a mark to the next step.
+        step.running.store(false, Ordering::Relaxed);
+        return None;
+    }
+    let mut state = core.state.lock();
+    // ORDERING: Relaxed; a cancel that comes for a foreign future looks under the lock.
+    step.running.store(false, Ordering::Relaxed);
     let task = state.task()?;
-    task.running = false;
     let mut old = None;
-    if !task.waker.as_ref().is_some_and(|old| old.will_wake(waker)) {
+    if !has_waker {
         old = task.waker.replace(waker.clone());
+        step.set_waker(waker);
     }
     let is_woken = std::mem::take(&mut task.woken);
-    let is_stuck = task.is_in_foreign_future() && std::mem::take(&mut task.must_cancel);
-    if !is_stuck && context.is_some() {
-        std::mem::swap(&mut task.context, context);
-    }
+    let is_stuck = step.is_in_foreign_future() && step.take_mark();
     let message = is_stuck.then(|| state.cancel_message.clone());
     drop(state);
     drop(old);
@@ -181,25 +183,14 @@ fn suspend(
 }
 
 /// Completes the task, [S3].
-fn finish<T: Send + 'static>(
-    node: &Node,
-    mut context: Option<crate::contextvars::Context>,
-    result: Result<T>,
-) {
+fn finish<T: Send + 'static>(node: &Node, result: Result<T>) {
     let core = node.core();
     if let Some(meta) = &core.meta {
         meta.event_loop.0.tasks.remove(meta);
     }
     let mut state = core.state.lock();
-    let (mark, waker) = match state.task() {
-        Some(task) => {
-            if context.is_some() {
-                std::mem::swap(&mut task.context, &mut context);
-            }
-            (std::mem::take(&mut task.must_cancel), task.waker.take())
-        }
-        None => (false, None),
-    };
+    let mark = core.step().is_some_and(StepFlags::take_mark);
+    let waker = state.task().and_then(|task| task.waker.take());
     let mut left = None;
     let completion = match result {
         Ok(value) if mark => {
@@ -214,7 +205,7 @@ fn finish<T: Send + 'static>(
             state.complete(Status::Finished)
         }
         Err(error) if error.is_cancelled() => {
-            state.cancelled_error = Some(error);
+            state.error = Some(error);
             state.complete_cancelled(None)
         }
         Err(error) => {
