@@ -6,17 +6,20 @@
 use std::fmt;
 use std::future::IntoFuture;
 use std::panic::Location;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
+use std::task::{Context, Waker};
 
 use crate::base_events::{LocalFuture, NO_SLOT, Ready, driven_here};
 use crate::cell::{
     AnyCell, Cell, Node, Role, StepFlags, TaskMeta, TaskState, is_same_node, task_name,
 };
-use crate::contextvars::Context;
+use crate::contextvars;
 use crate::events::{Body, EventLoop, current_node, snapshot_context};
 use crate::exceptions::{Exception, Result, runtime_error};
 use crate::futures::{CallbackId, Future};
+use crate::parallel::Parallel;
 use crate::wait::{Waiting, fetch_clone, fetch_take};
 
 mod as_completed;
@@ -160,7 +163,7 @@ impl TaskHandle {
     }
 
     /// The context in which the task runs.
-    pub fn get_context(&self) -> Context {
+    pub fn get_context(&self) -> contextvars::Context {
         if current_node().is_some_and(|node| is_same_node(&node, &self.0)) {
             return crate::events::with_context(Clone::clone);
         }
@@ -296,7 +299,7 @@ impl<T: Send + 'static> Task<T> {
     }
 
     /// As [`TaskHandle::get_context`].
-    pub fn get_context(&self) -> Context {
+    pub fn get_context(&self) -> contextvars::Context {
         self.handle().get_context()
     }
 
@@ -342,7 +345,7 @@ impl<T: Send + 'static> fmt::Debug for Task<T> {
 #[derive(Debug, Default)]
 pub struct Builder {
     name: Option<Arc<str>>,
-    context: Option<Context>,
+    context: Option<contextvars::Context>,
     eager: Option<bool>,
     event_loop: Option<EventLoop>,
 }
@@ -362,12 +365,13 @@ impl Builder {
 
     /// Runs the task in this very context instead of a copy of the current one.
     #[must_use]
-    pub fn context(mut self, context: Context) -> Builder {
+    pub fn context(mut self, context: contextvars::Context) -> Builder {
         self.context = Some(context);
         self
     }
 
-    /// Runs the first step inside `spawn` (`eager_start`), or not, whatever the loop's default.
+    /// Runs the first step inside `spawn` (`eager_start`), or not, whatever the loop's default. Where another thread
+    /// runs the loop, the task starts there, and not at once.
     #[must_use]
     pub fn eager(mut self, eager: bool) -> Builder {
         self.eager = Some(eager);
@@ -413,9 +417,14 @@ impl Builder {
                     Box::pin(TaskFuture::new(cell.clone(), coroutine)),
                 )),
             },
-            // Eager or not: the first step is a worker's.
             Body::Parallel(parallel) => {
-                parallel.spawn(TaskFuture::new(cell.clone(), coroutine));
+                let future = TaskFuture::new(cell.clone(), coroutine);
+                let eager = eager.unwrap_or_else(|| event_loop.is_eager());
+                if eager && EventLoop::running().as_ref() == Some(event_loop) {
+                    start_in_parallel(parallel, Box::pin(future));
+                } else {
+                    parallel.spawn(future);
+                }
             }
         }
         Ok(Task(cell))
@@ -501,6 +510,19 @@ fn start(event_loop: &EventLoop, node: Node, eager: bool) {
         }
     }
     AnyCell::into_waker(node).wake();
+}
+
+/// Runs a task's first step here and now; one that suspends goes on as a task of the core.
+fn start_in_parallel(
+    parallel: &Parallel,
+    mut future: Pin<Box<impl std::future::Future<Output = ()> + Send + 'static>>,
+) {
+    // The core polls a new task at once, so nothing can be missed by a waker that wakes nobody: each future is asked
+    // again, and given a waker then.
+    let mut cx = Context::from_waker(Waker::noop());
+    if future.as_mut().poll(&mut cx).is_pending() {
+        parallel.spawn(future);
+    }
 }
 
 /// Creates a task of a coroutine on the running loop (`asyncio.create_task`).
