@@ -96,6 +96,8 @@ impl Ord for Scheduled {
 #[derive(Default)]
 pub(crate) struct Coroutines {
     slots: RefCell<Slab<Option<LocalFuture>>>,
+    /// The entries of the pass that runs; between drives, only its memory.
+    pass: RefCell<VecDeque<Ready>>,
 }
 
 thread_local! {
@@ -238,11 +240,16 @@ impl Exact {
         drop((ready, scheduled));
     }
 
-    /// Moves the due timers to the ready queue, and says how many entries the pass has, `[L2]`.
-    fn begin_pass(&self) -> usize {
-        let now = self.time();
+    /// Moves the due timers to the ready queue, and takes what the pass has to run, `[L2]`.
+    fn begin_pass(&self, pass: &mut VecDeque<Ready>) {
+        debug_assert!(pass.is_empty(), "a pass runs all that it has");
         let mut dead = Vec::new();
         let mut queues = self.queues.lock();
+        let now = if queues.scheduled.is_empty() {
+            LoopTime::default()
+        } else {
+            self.time()
+        };
         while let Some(timer) = queues.scheduled.peek() {
             if timer.handle.cancelled() || timer.when <= now {
                 let Some(timer) = queues.scheduled.pop() else {
@@ -257,14 +264,9 @@ impl Exact {
                 break;
             }
         }
-        let n = queues.ready.len();
+        std::mem::swap(&mut queues.ready, pass);
         drop(queues);
         drop(dead);
-        n
-    }
-
-    fn pop(&self) -> Option<Ready> {
-        self.queues.lock().ready.pop_front()
     }
 
     /// What the loop has to do between passes.
@@ -314,21 +316,20 @@ pub(crate) fn run_passes(
     });
     let mut idle = None;
     let mut n_run = 0;
+    let mut pass = coroutines.pass.take();
     while n_run < n_entries {
-        let n = exact.begin_pass();
+        exact.begin_pass(&mut pass);
         // A pass counts even where it is empty.
-        n_run += n.max(1);
-        for _ in 0..n {
-            match exact.pop() {
-                Some(entry) => run_entry(event_loop, coroutines, main, entry),
-                None => break,
-            }
+        n_run += pass.len().max(1);
+        while let Some(entry) = pass.pop_front() {
+            run_entry(event_loop, coroutines, main, entry);
         }
         idle = exact.idle();
         if idle.is_some() {
             break;
         }
     }
+    coroutines.pass.replace(pass);
     drop(frame);
     drop(driving);
     idle
