@@ -48,7 +48,13 @@ impl Frame {
 }
 
 thread_local! {
-    static FRAME: RefCell<Frame> = RefCell::default();
+    static FRAME: RefCell<Frame> = const {
+        RefCell::new(Frame {
+            event_loop: None,
+            task: None,
+            context: None,
+        })
+    };
 }
 
 /// Puts a frame in place and gives back the one before.

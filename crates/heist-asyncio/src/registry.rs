@@ -31,8 +31,8 @@ impl Registry {
 
     /// Removes a task, once.
     pub(crate) fn remove(&self, meta: &TaskMeta) {
-        // ORDERING: Relaxed; only one of those who remove it gets a place that is not taken.
-        let place = meta.listed.swap(usize::MAX, Ordering::Relaxed);
+        // ORDERING: Relaxed; one removes the task, and was given it after `insert`.
+        let place = meta.listed.load(Ordering::Relaxed);
         let removed = self.shard(meta).lock().try_remove(place);
         drop(removed);
     }
