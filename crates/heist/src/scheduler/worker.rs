@@ -383,7 +383,9 @@ fn park(shared: &Arc<Shared>) {
         core.now = core.shared.scale.ticks();
         core.last_turn = core.now;
         core.remote().counters.unparked(core.now);
-        core.queue.len() > 1
+        // Whoever pushed what we have seen counted on us to search. We may be long in the first
+        // task that we take, so another one looks for the rest [S5].
+        core.queue.len() > 1 || stay
     });
     shared.alarm.worker_awake();
     if wake_peer == Some(true) {
