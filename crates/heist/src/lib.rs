@@ -36,6 +36,7 @@ mod metrics;
 mod monitor;
 #[cfg(feature = "net")]
 pub mod net;
+pub mod parallel;
 pub mod runtime;
 mod scheduler;
 #[cfg(all(unix, feature = "signal"))]

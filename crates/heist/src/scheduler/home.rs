@@ -14,6 +14,7 @@
 //! Tests: `scheduler/tests/home.rs`, `tests/it/shutdown.rs`.
 
 use super::current;
+use super::fork::Forks;
 use super::idle::Idle;
 use super::sites::Sites;
 use super::spare::Spare;
@@ -53,6 +54,7 @@ pub(crate) struct Home {
     learns: AtomicBool,
     pub(crate) registry: Registry,
     pub(crate) idle: Idle,
+    pub(crate) forks: Forks,
     /// No worker will look at the injector any more \[S7\].
     abandoned: AtomicBool,
     /// Threads that help to empty an abandoned home \[S7\]; while there are any, nobody moves in.
@@ -68,7 +70,7 @@ pub(crate) struct Home {
 static VACANT: RwLock<Vec<&'static Home>> = RwLock::new(Vec::new());
 
 impl Home {
-    pub(super) fn build() -> &'static Home {
+    pub(crate) fn build() -> &'static Home {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         Box::leak(Box::new(Self {
             injector: Injector::new(),
@@ -78,6 +80,7 @@ impl Home {
             learns: AtomicBool::new(true),
             registry: Registry::new(threads.next_power_of_two().min(256)),
             idle: Idle::new(),
+            forks: Forks::new(),
             abandoned: AtomicBool::new(false),
             helpers: AtomicUsize::new(0),
             local: AtomicBool::new(false),

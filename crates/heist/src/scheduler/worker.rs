@@ -20,6 +20,7 @@
 //! Tests: `tests/it/`; the spare's in `tests/it/rescue.rs`.
 
 use super::current::{self, Current};
+use super::fork::{self, Work};
 use super::home::{COARSE_SHIFT, Home, coarse};
 use super::queue::LocalQueue;
 use super::shared::{Remote, Shared};
@@ -99,6 +100,28 @@ impl Core {
 
     pub(crate) fn idx(&self) -> usize {
         self.idx
+    }
+
+    pub(super) fn home(&self) -> &'static Home {
+        self.shared.home
+    }
+
+    /// The thread is about to block in a `join`: what is queued here may be stolen. `true` if there
+    /// is anything.
+    pub(super) fn offer_queue(&mut self) -> bool {
+        self.queue.flush_lifo();
+        self.queue.has_stealable()
+    }
+
+    /// A forked job, when there is nothing else to do; and whether this was the last to search [S5].
+    fn take_forked(&mut self) -> Option<(Work, bool)> {
+        if self.is_spare {
+            return None;
+        }
+        let home = self.shared.home;
+        let start = self.rng as usize;
+        let work = home.forks.steal(start, home.any_computes())?;
+        Some((work, self.found_work()))
     }
 
     /// It polls a heavy task, behind which nothing should wait.
@@ -230,6 +253,9 @@ impl Core {
         if !self.is_spare && !home.heavy().is_empty() {
             return true;
         }
+        if !self.is_spare && home.forks.look_before_parking() {
+            return true;
+        }
         look_at_peers && self.shared.remotes.iter().any(|r| !r.stealer.is_empty())
     }
 
@@ -282,7 +308,7 @@ fn tick(shared: &Arc<Shared>) -> Tick {
     });
     let (runnable, last_searcher, now) = match next {
         None => return Tick::Lost,
-        Some(None) => return Tick::Idle,
+        Some(None) => return serve_forks(shared),
         Some(Some(next)) => next,
     };
     if last_searcher {
@@ -292,7 +318,7 @@ fn tick(shared: &Arc<Shared>) -> Tick {
     let id = CurrentTask::enter(runnable.id());
     budget::begin_poll(now, shared.budget_limit);
     match runnable.weight().is_heavy() {
-        true => run_heavy(shared, runnable),
+        true => run_heavy(shared, || runnable.run()),
         false => runnable.run(),
     }
     budget::end_poll();
@@ -303,8 +329,25 @@ fn tick(shared: &Arc<Shared>) -> Tick {
     }
 }
 
-/// Polls a heavy task, with the spare at hand for everything else.
-fn run_heavy(shared: &Arc<Shared>, runnable: Runnable) {
+/// Runs a forked job, if there is one.
+fn serve_forks(shared: &Arc<Shared>) -> Tick {
+    let (work, last_searcher) = match current::with_worker(Core::take_forked) {
+        None => return Tick::Lost,
+        Some(None) => return Tick::Idle,
+        Some(Some(found)) => found,
+    };
+    if last_searcher {
+        shared.home.wake_after_local_push();
+    }
+    run_heavy(shared, || work.run());
+    match current::with_worker(|core| core.now = core.shared.scale.ticks()) {
+        Some(()) => Tick::Ran,
+        None => Tick::Lost,
+    }
+}
+
+/// Runs what is heavy, with the spare at hand for everything else.
+fn run_heavy(shared: &Arc<Shared>, run: impl FnOnce()) {
     let set = |computes| {
         current::with_worker(|core| core.computes = computes);
     };
@@ -323,7 +366,7 @@ fn run_heavy(shared: &Arc<Shared>, runnable: Runnable) {
     if let Some(idx) = current::with_worker(|core| core.idx) {
         shared.drive.entrust_timers(idx);
     }
-    runnable.run();
+    run();
     shared.home.end_heavy();
     set(false);
     current::with_worker(|core| {
@@ -443,6 +486,7 @@ pub(super) fn run(shared: &Arc<Shared>, idx: usize) {
         return;
     };
     let previous = current::replace(Current::Worker(core));
+    let _role = fork::begin_role();
     while !shared.is_shut_down() {
         match tick(shared) {
             Tick::Ran => {}
@@ -457,6 +501,7 @@ pub(super) fn run(shared: &Arc<Shared>, idx: usize) {
 
 /// Lets another thread play this thread's worker while `f` blocks. Elsewhere it just calls `f`.
 pub(crate) fn block_in_place<R>(f: impl FnOnce() -> R) -> R {
+    let _seat = fork::stand_up();
     let mut core = match current::replace(Current::Nothing) {
         // A waker that is called by the driver's turn: the worker is not in a poll, and its place
         // among the sleepers cannot be handed on.
