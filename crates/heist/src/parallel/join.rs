@@ -123,20 +123,31 @@ where
     F: FnOnce() -> R + Send,
     R: Send,
 {
-    // PANIC: the drops of the closure and of its result are user code; one unwinding goes on already.
-    #[cold]
+    // Inline, so that what it holds stays in registers while nothing unwinds.
+    #[inline(always)]
     fn drop(&mut self) {
-        if self.seat.pop(self.place) {
-            // SAFETY: taken back, it is ours, and nobody has called it.
-            let closure = unsafe { self.job.take_closure() };
-            ignore_panic(|| drop(closure));
-        } else {
-            // Nothing else is run from within an unwinding.
-            self.seat.wait(self.place, &self.job.front, false);
-            // SAFETY: it was stolen and is done.
-            let result = unsafe { self.job.take_result() };
-            ignore_panic(|| drop(result));
-        }
+        abandon(self.seat, self.place, self.job);
+    }
+}
+
+// PANIC: the drops of the closure and of its result are user code; one unwinding goes on already.
+#[cold]
+#[inline(never)]
+fn abandon<F, R>(seat: &'static Seat, place: usize, job: &FrameJob<F, R>)
+where
+    F: FnOnce() -> R + Send,
+    R: Send,
+{
+    if seat.pop(place) {
+        // SAFETY: taken back, it is ours, and nobody has called it.
+        let closure = unsafe { job.take_closure() };
+        ignore_panic(|| drop(closure));
+    } else {
+        // Nothing else is run from within an unwinding.
+        seat.wait(place, &job.front, false);
+        // SAFETY: it was stolen and is done.
+        let result = unsafe { job.take_result() };
+        ignore_panic(|| drop(result));
     }
 }
 
