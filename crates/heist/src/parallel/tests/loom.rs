@@ -130,6 +130,40 @@ fn leapfrogging_takes_descendants_alone() {
     });
 }
 
+/// [F6]: the thief waits itself, for a job that a third one has: nothing is taken that the third one
+/// forks afterwards.
+#[test]
+fn following_a_thief_that_waits() {
+    let mut model = loom::model::Builder::new();
+    // Three threads take long with more.
+    model.preemption_bound = Some(1);
+    model.check(|| {
+        let [first, second, third] = seats();
+        let main = thread::current().id();
+        let seat_of = move |thread, other| match thread {
+            _ if thread == main => first,
+            _ if thread == other => third,
+            _ => second,
+        };
+        let middle = thread::spawn(move || steal_once(second, first));
+        let last = thread::spawn(move || {
+            let me = thread::current().id();
+            steal_once(third, second);
+            let (_, by) = join_on(third, thread::yield_now, || thread::current().id());
+            assert_eq!(by, me, "somebody waited for something else");
+        });
+        let other = last.thread().id();
+        let here = move || seat_of(thread::current().id(), other);
+        // Giving way is no preemption: so few of those are needed for one to be taken by the other.
+        let yielding = thread::yield_now;
+        join_on(first, yielding, || {
+            join_on(here(), yielding, yielding);
+        });
+        middle.join().unwrap();
+        last.join().unwrap();
+    });
+}
+
 /// [F7]: a job is pushed while the only other worker parks: that one takes it, or the model hangs.
 #[test]
 fn push_against_park() {
