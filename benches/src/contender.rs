@@ -4,9 +4,11 @@ pub mod heist;
 pub mod smol;
 pub mod tokio;
 
-pub use self::heist::Heist;
-pub use self::smol::{Smol, SmolStatic};
-pub use self::tokio::{Tokio, TokioCurrent, TokioEager, TokioPooled};
+pub use self::heist::{Heist, HeistCompute};
+pub use self::smol::{Smol, SmolBlocking, SmolStatic};
+pub use self::tokio::{
+    Tokio, TokioCurrent, TokioEager, TokioInPlace, TokioPooled, TokioRayon, TokioTwo,
+};
 
 use std::io;
 use std::net::SocketAddr;
@@ -24,9 +26,17 @@ pub trait Contender: Copy + Send + Sync + 'static {
     type Stream: Send + 'static;
     /// A TCP listener.
     type Listener: Send + 'static;
+    /// A connection as hyper takes it.
+    type HyperIo: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static;
+
+    /// Whether CPU work goes elsewhere than into a task like any other.
+    const OFFLOADS: bool = false;
 
     /// The runtime with this many workers; the same one each time.
     fn with_workers(workers: usize) -> Self;
+
+    /// The same with each worker on a processor of its own, so that it is not the kernel's placement that is measured.
+    fn with_pinned_workers(workers: usize) -> Self;
 
     /// Runs `future` from a thread outside.
     fn block_on<F: Future>(self, future: F) -> F::Output;
@@ -49,6 +59,20 @@ pub trait Contender: Copy + Send + Sync + 'static {
         W: FnOnce() -> T + Send + 'static,
     {
         self.spawn(async move { work() })
+    }
+
+    /// Does such work in the middle of a task: right there, unless the contender's setting says where else.
+    fn do_cpu<T, W>(self, work: W) -> impl Future<Output = T> + Send
+    where
+        T: Send + 'static,
+        W: FnOnce() -> T + Send + 'static,
+    {
+        async move {
+            match Self::OFFLOADS {
+                true => self.spawn_cpu(work).await,
+                false => work(),
+            }
+        }
     }
 
     /// Lets a task go on that nobody will await.
@@ -74,6 +98,9 @@ pub trait Contender: Copy + Send + Sync + 'static {
     /// A connection, without delay.
     fn connect(address: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 
+    /// Wraps a connection for hyper.
+    fn hyper_io(stream: Self::Stream) -> Self::HyperIo;
+
     /// Fills `bytes`.
     fn read_exact(
         stream: &mut Self::Stream,
@@ -98,10 +125,10 @@ pub trait Contender: Copy + Send + Sync + 'static {
 
 /// Keeps one runtime for each kind and number of workers.
 macro_rules! kept {
-    ($workers:expr, $kept:ty, $build:expr) => {{
-        static KEPT: std::sync::Mutex<Vec<(std::any::TypeId, usize, $kept)>> =
+    ($workers:expr, $pinned:expr, $kept:ty, $build:expr) => {{
+        static KEPT: std::sync::Mutex<Vec<((std::any::TypeId, bool), usize, $kept)>> =
             std::sync::Mutex::new(Vec::new());
-        let kind = std::any::TypeId::of::<Self>();
+        let kind = (std::any::TypeId::of::<Self>(), $pinned);
         let mut kept = KEPT.lock().expect("nothing panics while it is locked");
         let found = kept
             .iter()

@@ -2,7 +2,8 @@
 
 use crate::sample::{Stopwatch, now};
 use std::hint::black_box;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// The CPU time of all threads of this process so far; `None` where the system does not tell.
@@ -104,3 +105,36 @@ pub fn settle(duration: Duration) {
         std::thread::park_timeout(left);
     }
 }
+
+/// Gives each thread that asks the next processor in turn.
+#[derive(Debug, Default)]
+pub struct Pins(AtomicUsize);
+
+impl Pins {
+    /// What a thread is to call when it starts. Where the system has no such call, nothing happens.
+    pub fn of_threads(self) -> impl Fn() + Clone + Send + Sync + 'static {
+        let pins = Arc::new(self);
+        move || {
+            let processors = std::thread::available_parallelism().map_or(1, usize::from);
+            let turn = numbered().unwrap_or_else(|| pins.0.fetch_add(1, Ordering::Relaxed));
+            pin(turn % processors);
+        }
+    }
+}
+
+/// The number at the end of the thread's name: of threads that start at once, only the name says which is which.
+fn numbered() -> Option<usize> {
+    let thread = std::thread::current();
+    thread.name()?.rsplit('-').next()?.parse().ok()
+}
+
+#[cfg(target_os = "linux")]
+fn pin(processor: usize) {
+    let mut set = rustix::thread::CpuSet::new();
+    set.set(processor);
+    // A machine that refuses is measured as it is.
+    let _ = rustix::thread::sched_setaffinity(None, &set);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn pin(_processor: usize) {}

@@ -1,8 +1,12 @@
 //! Runs cases in rounds, the contenders in turn, and prints what came of it.
 
-use crate::sample::Spread;
+use crate::sample::{Spread, quantile};
 use crate::table::{self, Figure, Row};
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// What the command line asks for.
 #[derive(Debug, Clone)]
@@ -15,6 +19,8 @@ pub struct Options {
     pub workers: usize,
     /// Rounds after the warm-up.
     pub rounds: usize,
+    /// Where the figures go as well, for `cargo xtask bench`.
+    pub out: Option<PathBuf>,
 }
 
 const USAGE: &str = "\
@@ -23,7 +29,8 @@ Usage: cargo bench -- [NAME]... [--quick] [--rounds N] [--workers N]
   NAME         only what has NAME in its name
   --quick      one short round: it checks the results, its figures mean little
   --rounds N   rounds after the warm-up (5)
-  --workers N  worker threads of each runtime (one a core)";
+  --workers N  worker threads of each runtime (one a core)
+  --out FILE   appends the figures to a file, tab-separated";
 
 impl Options {
     fn parse(mut parser: lexopt::Parser) -> Result<Option<Self>, lexopt::Error> {
@@ -34,12 +41,14 @@ impl Options {
             quick: false,
             workers,
             rounds: 5,
+            out: None,
         };
         while let Some(arg) = parser.next()? {
             match arg {
                 Value(name) => options.names.push(name.string()?),
                 Long("quick") => options.quick = true,
                 Long("rounds") => options.rounds = parser.value()?.parse()?,
+                Long("out") => options.out = Some(parser.value()?.into()),
                 Long("workers") => options.workers = parser.value()?.parse()?,
                 // Cargo adds it.
                 Long("bench") => {}
@@ -76,7 +85,33 @@ pub struct Measured {
     pub values: Vec<f64>,
     /// How many cores were busy.
     pub cores: Option<f64>,
+    /// Where the case is about latency: what it was at each of [`QUANTILES`], in microseconds.
+    pub curve: Vec<f64>,
 }
+
+impl Measured {
+    /// Figures without a curve.
+    pub fn new(values: Vec<f64>, cores: Option<f64>) -> Self {
+        Self {
+            values,
+            cores,
+            curve: Vec::new(),
+        }
+    }
+
+    /// With the curve of these latencies, which are sorted.
+    #[must_use]
+    pub fn with_curve(mut self, latencies: &[Duration]) -> Self {
+        let at = |&share: &f64| quantile(latencies, share).as_secs_f64() * 1e6;
+        self.curve = QUANTILES.iter().map(at).collect();
+        self
+    }
+}
+
+/// The shares at which a curve is drawn.
+pub const QUANTILES: [f64; 12] = [
+    0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 1.0,
+];
 
 /// One contender's way to run a case.
 #[derive(Debug, Clone, Copy)]
@@ -164,6 +199,60 @@ fn run(case: &Case, options: &Options) -> Result<(), String> {
             })
             .collect();
         table::print(case.name, *figure, &rows);
+        if let Some(out) = &options.out {
+            keep(out, &lines(case.name, *figure, &rows))?;
+        }
+    }
+    if let Some(out) = &options.out {
+        keep(out, &curves(case, &measured))?;
     }
     Ok(())
+}
+
+/// A line each: `figure`, the case, the unit, whether more is better, the contender, median, minimum, maximum, cores.
+fn lines(case: &str, figure: Figure, rows: &[Row]) -> String {
+    let mut lines = String::new();
+    for row in rows {
+        let Spread { median, min, max } = row.spread;
+        let cores = row
+            .cores
+            .map_or_else(String::new, |cores| cores.to_string());
+        let more = figure.more_is_better;
+        let (unit, name) = (figure.unit, row.name);
+        // Writing to a string does not fail.
+        let _ = writeln!(
+            lines,
+            "figure\t{case}\t{unit}\t{more}\t{name}\t{median}\t{min}\t{max}\t{cores}"
+        );
+    }
+    lines
+}
+
+/// A line each: `curve`, the case, the contender, and the median over the rounds at each quantile.
+fn curves(case: &Case, measured: &[Vec<Measured>]) -> String {
+    let mut lines = String::new();
+    for (entry, runs) in case.entries.iter().zip(measured) {
+        let points = (0..QUANTILES.len()).filter_map(|at| {
+            let spread = Spread::of(runs.iter().filter_map(|run| run.curve.get(at).copied()))?;
+            Some(spread.median.to_string())
+        });
+        let points: Vec<String> = points.collect();
+        if !points.is_empty() {
+            // Writing to a string does not fail.
+            let _ = writeln!(
+                lines,
+                "curve\t{}\t{}\t{}",
+                case.name,
+                entry.name,
+                points.join("\t")
+            );
+        }
+    }
+    lines
+}
+
+fn keep(out: &PathBuf, lines: &str) -> Result<(), String> {
+    let file = std::fs::File::options().create(true).append(true).open(out);
+    file.and_then(|mut file| file.write_all(lines.as_bytes()))
+        .map_err(|error| format!("{}: {error}", out.display()))
 }

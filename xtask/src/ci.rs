@@ -98,6 +98,11 @@ fn fmt(sh: &Shell) -> Result<()> {
 
 fn clippy(sh: &Shell) -> Result<()> {
     cmd!(sh, "cargo clippy --workspace --all-targets -- -D warnings").run()?;
+    cmd!(
+        sh,
+        "cargo clippy --package heist --all-targets --features tracing -- -D warnings"
+    )
+    .run()?;
     Ok(())
 }
 
@@ -107,9 +112,15 @@ fn doc(sh: &Shell) -> Result<()> {
     Ok(())
 }
 
-/// Runs what the README says, word for word.
+/// Runs what the README says, word for word, and then what is behind a feature.
 fn test(sh: &Shell) -> Result<()> {
-    words(sh, TEST_COMMAND)
+    words(sh, TEST_COMMAND)?;
+    cmd!(
+        sh,
+        "cargo test --package heist --features tracing --test tracing"
+    )
+    .run()?;
+    Ok(())
 }
 
 fn words(sh: &Shell, command: &str) -> Result<()> {

@@ -4,7 +4,9 @@
 //! CI runs nothing but these commands, so that whatever fails there fails here too.
 
 mod asyncio_coverage;
+mod bench;
 mod ci;
+mod instructions;
 mod loom;
 mod oracle;
 mod tidy;
@@ -22,7 +24,10 @@ Usage: cargo xtask <command>
   loom [filter]   the loom models, two preemptions deep (LOOM_MAX_PREEMPTIONS overrides)
   msrv            that the packages build with the oldest compiler they declare
   platforms       that the workspace type-checks for macOS and Windows (adds rustup targets)
-  bench [args]    every workload beside its peers; args go to the runner (NAME, --quick)
+  bench           every workload beside its peers; writes docs/performance.md and its plots
+  bench --plots   writes them again from what the last such run measured
+  bench [args]    only prints; args go to the runner (NAME, --quick, --rounds N, --workers N)
+  instructions    what an operation costs in instructions, beside the record (--record writes it); needs valgrind
   oracle          regenerates the asyncio traces from CPython 3.13 (--check only compares)
   conformance     judges the facade on new programs (--programs N --seed S)
   asyncio-coverage  which of CPython's own tests are ported, file by file
@@ -50,7 +55,8 @@ fn dispatch() -> Result<()> {
         ["loom", filter] => loom::run(&sh, Some(filter)),
         ["msrv"] => msrv(&sh),
         ["platforms"] => platforms(&sh),
-        ["bench", rest @ ..] => bench(&sh, rest),
+        ["bench", rest @ ..] => bench::run(&sh, rest),
+        ["instructions", rest @ ..] => instructions::run(&sh, rest),
         ["oracle", rest @ ..] => oracle::run(&owned(rest)),
         ["conformance", rest @ ..] => oracle::conformance(&owned(rest)),
         ["asyncio-coverage", rest @ ..] => asyncio_coverage::run(&owned(rest)),
@@ -66,11 +72,6 @@ fn dispatch() -> Result<()> {
 
 fn owned(args: &[&str]) -> Vec<String> {
     args.iter().map(|&arg| arg.to_owned()).collect()
-}
-
-fn bench(sh: &Shell, args: &[&str]) -> Result<()> {
-    cmd!(sh, "cargo bench --package heist-benches -- {args...}").run()?;
-    Ok(())
 }
 
 /// Builds what users build, without the tests' and benches' dependencies, which may be newer.

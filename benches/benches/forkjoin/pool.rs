@@ -69,7 +69,7 @@ impl Pool for Heist {
 
 /// rayon.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Rayon(&'static rayon_core::ThreadPool);
+pub(crate) struct Rayon(&'static rayon::ThreadPool);
 
 impl Pool for Rayon {
     const NAME: &'static str = "rayon";
@@ -77,9 +77,9 @@ impl Pool for Rayon {
     type Scope<'s> = ();
 
     fn with_workers(workers: usize) -> Self {
-        static POOL: OnceLock<rayon_core::ThreadPool> = OnceLock::new();
+        static POOL: OnceLock<rayon::ThreadPool> = OnceLock::new();
         Self(POOL.get_or_init(|| {
-            let builder = rayon_core::ThreadPoolBuilder::new().num_threads(workers);
+            let builder = rayon::ThreadPoolBuilder::new().num_threads(workers);
             builder.build().expect("rayon builds its pool")
         }))
     }
@@ -100,7 +100,7 @@ impl Pool for Rayon {
         RA: Send,
         RB: Send,
     {
-        rayon_core::join(|| a(&mut ()), || b(&mut ()))
+        rayon::join(|| a(&mut ()), || b(&mut ()))
     }
 }
 

@@ -1,4 +1,4 @@
-//! 64 jobs of 50 µs spawned at once onto idle workers: how long until all are done?
+//! 64 jobs of 50 µs spawned at once onto idle workers, each on a processor of its own: how long until all are done?
 
 use crate::{Probe, microseconds};
 use heist_benches::Contender;
@@ -20,7 +20,7 @@ impl Probe for Burst {
     )];
 
     fn run<C: Contender>(options: &Options) -> Outcome {
-        let runtime = C::with_workers(options.workers);
+        let runtime = C::with_pinned_workers(options.workers);
         let bursts = options.scaled(200);
         let result = cpu::burn(JOB);
         let watch = Stopwatch::start();
@@ -46,9 +46,9 @@ impl Probe for Burst {
             return Err(format!("{right} jobs gave the right result"));
         }
         took.sort();
-        Ok(Measured {
-            values: vec![microseconds(quantile(&took, 0.5))],
-            cores: sample.cores(),
-        })
+        Ok(Measured::new(
+            vec![microseconds(quantile(&took, 0.5))],
+            sample.cores(),
+        ))
     }
 }

@@ -50,9 +50,9 @@ impl Probe for Churn {
         // Where the system does not tell, there is no figure.
         let switches = switches.map_or(f64::NAN, |switches| switches as f64 / ticks as f64);
         let percent = sample.cores().map_or(f64::NAN, |cores| cores * 100.0);
-        Ok(Measured {
-            values: vec![switches, sample.per_second(), percent],
-            cores: sample.cores(),
-        })
+        Ok(Measured::new(
+            vec![switches, sample.per_second(), percent],
+            sample.cores(),
+        ))
     }
 }

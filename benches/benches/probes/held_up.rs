@@ -44,10 +44,47 @@ impl Probe for Hostage {
             return Err("no heartbeat at all".to_owned());
         }
         let sample = watch.stop(beats);
-        Ok(Measured {
-            values: vec![milliseconds(worst)],
-            cores: sample.cores(),
-        })
+        Ok(Measured::new(vec![milliseconds(worst)], sample.cores()))
+    }
+}
+
+/// The same where both of two workers are blocked.
+pub(crate) struct AllHeld;
+
+impl Probe for AllHeld {
+    const NAME: &'static str = "all_held";
+    const FIGURES: &'static [Figure] = &[Figure::cost(
+        "ms, worst lateness of a heartbeat while every worker blocks",
+    )];
+
+    fn run<C: Contender>(options: &Options) -> Outcome {
+        let runtime = C::with_workers(2);
+        let blocked = Duration::from_millis(if options.quick { 100 } else { 1_000 });
+        let watch = Stopwatch::start();
+        let heart = runtime.spawn_outside(async move {
+            let start = now();
+            let mut worst = Duration::ZERO;
+            while start.elapsed() < blocked + 10 * BEAT {
+                let due = now() + BEAT;
+                C::sleep(BEAT).await;
+                worst = worst.max(due.elapsed());
+            }
+            worst
+        });
+        let blockers = [0, 1].map(|_| {
+            runtime.spawn_outside(async move {
+                C::sleep(5 * BEAT).await;
+                cpu::block(blocked);
+            })
+        });
+        let worst = runtime.block_on(async {
+            for blocker in blockers {
+                blocker.await;
+            }
+            heart.await
+        });
+        let sample = watch.stop(1);
+        Ok(Measured::new(vec![milliseconds(worst)], sample.cores()))
     }
 }
 
@@ -73,9 +110,6 @@ impl Probe for Lifo {
             child.await
         });
         let sample = watch.stop(1);
-        Ok(Measured {
-            values: vec![milliseconds(delay)],
-            cores: sample.cores(),
-        })
+        Ok(Measured::new(vec![milliseconds(delay)], sample.cores()))
     }
 }

@@ -1,10 +1,11 @@
-//! Eight tasks that compute in slices of 10 ms and wake themselves, on two workers: how late is a 5 ms timer, and how
-//! much of the CPU do the hogs get?
+//! Tasks that compute in slices and wake themselves, on two workers: how late is a 5 ms timer, and how much of the CPU
+//! do the hogs get?
 
-use crate::{Probe, milliseconds};
+use crate::milliseconds;
 use heist_benches::Contender;
+use heist_benches::contender::{Heist, Smol, Tokio, TokioEager};
 use heist_benches::cpu;
-use heist_benches::runner::{Measured, Options, Outcome};
+use heist_benches::runner::{Case, Entry, Measured, Options, Outcome};
 use heist_benches::sample::{Stopwatch, now, quantile};
 use heist_benches::table::Figure;
 use std::future::poll_fn;
@@ -13,21 +14,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-pub(crate) struct Hogs;
-
-const HOGS: usize = 8;
 const WORKERS: usize = 2;
-const SLICE: Duration = Duration::from_millis(10);
 const TIMER: Duration = Duration::from_millis(5);
 
 /// Computes slice by slice until told to stop; counts the slices.
-async fn hog(stop: Arc<AtomicBool>) -> u32 {
+async fn hog(slice: Duration, stop: Arc<AtomicBool>) -> u32 {
     let mut slices = 0;
     poll_fn(move |cx| {
         if stop.load(Ordering::Relaxed) {
             return Poll::Ready(slices);
         }
-        std::hint::black_box(cpu::burn(SLICE));
+        std::hint::black_box(cpu::burn(slice));
         slices += 1;
         cx.waker().wake_by_ref();
         Poll::Pending
@@ -35,58 +32,81 @@ async fn hog(stop: Arc<AtomicBool>) -> u32 {
     .await
 }
 
-impl Probe for Hogs {
-    const NAME: &'static str = "hogs";
-    const FIGURES: &'static [Figure] = &[
-        Figure::cost("ms, lateness p50 of a 5 ms timer beside 8 tasks of 10 ms slices"),
-        Figure::cost("ms, lateness p99 of the same"),
-        Figure::rate("share of two cores that the hogs' work got"),
-    ];
-
-    fn run<C: Contender>(options: &Options) -> Outcome {
-        let runtime = C::with_workers(WORKERS);
-        let duration = Duration::from_millis(if options.quick { 300 } else { 3_000 });
-        cpu::burn(Duration::from_micros(1));
-        let stop = Arc::new(AtomicBool::new(false));
-        let hogs_stop = Arc::clone(&stop);
-        let watch = Stopwatch::start();
-        let (slices, mut late) = runtime.on_a_worker(async move {
-            let hogs: Vec<_> = (0..HOGS)
-                .map(|_| runtime.spawn(hog(Arc::clone(&hogs_stop))))
-                .collect();
-            let timer = runtime.spawn(async move {
-                let start = now();
-                let mut late = Vec::new();
-                while start.elapsed() < duration {
-                    let due = now() + TIMER;
-                    C::sleep(TIMER).await;
-                    late.push(due.elapsed());
-                }
-                stop.store(true, Ordering::Relaxed);
-                late
-            });
-            let late = timer.await;
-            let mut slices = 0;
-            for hog in hogs {
-                slices += hog.await;
+fn measure<C: Contender>(options: &Options, hogs: usize, slice: Duration) -> Outcome {
+    let runtime = C::with_workers(WORKERS);
+    let duration = Duration::from_millis(if options.quick { 200 } else { 2_000 });
+    cpu::burn(Duration::from_micros(1));
+    let stop = Arc::new(AtomicBool::new(false));
+    let hogs_stop = Arc::clone(&stop);
+    let watch = Stopwatch::start();
+    let (slices, mut late) = runtime.on_a_worker(async move {
+        let hogs: Vec<_> = (0..hogs)
+            .map(|_| runtime.spawn(hog(slice, Arc::clone(&hogs_stop))))
+            .collect();
+        let timer = runtime.spawn(async move {
+            let start = now();
+            let mut late = Vec::new();
+            while start.elapsed() < duration {
+                let due = now() + TIMER;
+                C::sleep(TIMER).await;
+                late.push(due.elapsed());
             }
-            (slices, late)
+            stop.store(true, Ordering::Relaxed);
+            late
         });
-        let sample = watch.stop(u64::from(slices));
-        if late.is_empty() || slices == 0 {
-            return Err(format!("{} timers and {slices} slices", late.len()));
+        let late = timer.await;
+        let mut slices = 0;
+        for hog in hogs {
+            slices += hog.await;
         }
-        late.sort();
-        let share =
-            (SLICE * slices).as_secs_f64() / (sample.elapsed.as_secs_f64() * WORKERS as f64);
-        let values = vec![
-            milliseconds(quantile(&late, 0.5)),
-            milliseconds(quantile(&late, 0.99)),
-            share,
-        ];
-        Ok(Measured {
-            values,
-            cores: sample.cores(),
-        })
+        (slices, late)
+    });
+    let sample = watch.stop(u64::from(slices));
+    if late.is_empty() || slices == 0 {
+        return Err(format!("{} timers and {slices} slices", late.len()));
     }
+    late.sort();
+    let share = (slice * slices).as_secs_f64() / (sample.elapsed.as_secs_f64() * WORKERS as f64);
+    let values = vec![
+        milliseconds(quantile(&late, 0.5)),
+        milliseconds(quantile(&late, 0.99)),
+        share,
+    ];
+    Ok(Measured::new(values, sample.cores()).with_curve(&late))
+}
+
+fn entry<C: Contender, const HOGS: usize, const SLICE_MS: u64>() -> Entry {
+    Entry {
+        name: C::NAME,
+        run: |options| measure::<C>(options, HOGS, Duration::from_millis(SLICE_MS)),
+    }
+}
+
+fn case<const HOGS: usize, const SLICE_MS: u64>(name: &'static str) -> Case {
+    Case {
+        name,
+        figures: vec![
+            Figure::cost("ms, lateness p50 of a 5 ms timer"),
+            Figure::cost("ms, lateness p99 of the same"),
+            Figure::rate("share of two cores that the hogs' work got"),
+        ],
+        entries: vec![
+            entry::<Heist, HOGS, SLICE_MS>(),
+            entry::<Tokio, HOGS, SLICE_MS>(),
+            entry::<TokioEager, HOGS, SLICE_MS>(),
+            entry::<Smol, HOGS, SLICE_MS>(),
+        ],
+    }
+}
+
+/// Two hogs leave a worker to the timer now and then, eight do not.
+pub(crate) fn cases() -> [Case; 6] {
+    [
+        case::<2, 1>("hogs, 2 of 1 ms"),
+        case::<2, 10>("hogs, 2 of 10 ms"),
+        case::<2, 50>("hogs, 2 of 50 ms"),
+        case::<8, 1>("hogs, 8 of 1 ms"),
+        case::<8, 10>("hogs, 8 of 10 ms"),
+        case::<8, 50>("hogs, 8 of 50 ms"),
+    ]
 }

@@ -4,11 +4,16 @@
 //! `event_interval(1)`, its best stable setting for most of these.
 
 mod burst;
+mod child;
 mod churn;
 mod cpu_plus_io;
+mod echoes;
 mod held_up;
 mod hogs;
+mod idle;
 mod mem;
+mod sleeps;
+mod stalls;
 
 use heist_benches::contender::{Contender, Heist, Smol, Tokio, TokioEager};
 use heist_benches::runner::{self, Case, Entry, Options, Outcome};
@@ -20,8 +25,8 @@ use std::time::Duration;
 trait Probe {
     const NAME: &'static str;
     const FIGURES: &'static [Figure];
-    /// A rival's better way, where it is another one than a setting for all.
-    const RIVAL: Option<Entry> = None;
+    /// The same by hand, without a runtime, where that is cheap to write.
+    const FLOOR: Option<Entry> = None;
 
     /// Runs it once and checks what came out.
     fn run<C: Contender>(options: &Options) -> Outcome;
@@ -46,7 +51,7 @@ fn case<P: Probe>() -> Case {
             run: P::run::<Smol>,
         },
     ];
-    entries.extend(P::RIVAL);
+    entries.extend(P::FLOOR);
     Case {
         name: P::NAME,
         figures: P::FIGURES.to_vec(),
@@ -63,16 +68,24 @@ fn microseconds(duration: Duration) -> f64 {
 }
 
 fn main() -> ExitCode {
-    if let Some(outcome) = mem::child() {
+    if let Some(outcome) = child::run() {
         return outcome;
     }
-    runner::main(&[
+    let mut cases = vec![
         case::<held_up::Hostage>(),
+        case::<held_up::AllHeld>(),
         case::<held_up::Lifo>(),
-        case::<hogs::Hogs>(),
         case::<churn::Churn>(),
         case::<burst::Burst>(),
         case::<mem::Mem>(),
-        case::<cpu_plus_io::CpuPlusIo>(),
-    ])
+        case::<sleeps::Many>(),
+        case::<sleeps::Lone>(),
+        case::<echoes::Steady>(),
+        case::<echoes::Outside>(),
+        case::<idle::Idle>(),
+        stalls::case(),
+    ];
+    cases.extend(hogs::cases());
+    cases.extend(cpu_plus_io::cases());
+    runner::main(&cases)
 }

@@ -29,10 +29,10 @@ fn spawn(options: &Options) -> Outcome {
     }
     let sample = watch.stop(rounds * TASKS);
     check("sum of all tasks", sum, rounds * TASKS * (TASKS - 1) / 2)?;
-    Ok(Measured {
-        values: vec![sample.nanoseconds_each()],
-        cores: sample.cores(),
-    })
+    Ok(Measured::new(
+        vec![sample.nanoseconds_each()],
+        sample.cores(),
+    ))
 }
 
 #[cfg(target_os = "linux")]
@@ -160,9 +160,6 @@ mod epoll {
         };
         let (sample, same, count) = outcome().map_err(|error| error.to_string())?;
         check("messages that came back", same, count)?;
-        Ok(Measured {
-            values: vec![sample.per_second()],
-            cores: sample.cores(),
-        })
+        Ok(Measured::new(vec![sample.per_second()], sample.cores()))
     }
 }

@@ -2,8 +2,10 @@
 //!
 //! `cargo bench --bench throughput -- NAME` runs those whose name contains NAME.
 
+mod channels;
 mod echo;
 mod floor;
+mod http;
 mod pairs;
 mod spawning;
 mod timeouts;
@@ -35,10 +37,7 @@ fn outcome<W: Workload, C: Contender>(options: &Options) -> Outcome {
     } else {
         sample.nanoseconds_each()
     };
-    Ok(Measured {
-        values: vec![value],
-        cores: sample.cores(),
-    })
+    Ok(Measured::new(vec![value], sample.cores()))
 }
 
 fn entry<W: Workload, C: Contender>() -> Entry {
@@ -71,6 +70,9 @@ fn check<T: PartialEq + std::fmt::Debug>(what: &str, got: T, expected: T) -> Res
 }
 
 fn main() -> ExitCode {
+    if let Some(outcome) = http::client() {
+        return outcome;
+    }
     runner::main(&[
         case::<spawning::Local>(),
         case::<spawning::Remote>(),
@@ -78,7 +80,14 @@ fn main() -> ExitCode {
         case::<yielding::Native>(),
         case::<yielding::ByRef>(),
         case::<pairs::Pairs>(),
+        case::<channels::PingPong>(),
+        case::<channels::Stream>(),
+        case::<channels::Locked<false>>(),
+        case::<channels::Locked<true>>(),
         case::<timeouts::Cancelled>(),
-        case::<echo::Echo>(),
+        case::<echo::Echo<{ echo::CONNECTIONS }>>(),
+        case::<echo::Echo<512>>(),
+        case::<echo::Bulk>(),
+        case::<http::Http>(),
     ])
 }

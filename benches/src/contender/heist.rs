@@ -1,9 +1,11 @@
-//! heist at its defaults.
+//! heist at its defaults, with CPU work in tasks like any other or spawned as computations.
 
 use super::{Contender, kept};
+use crate::cpu::Pins;
 use futures_util::io::{AsyncReadExt, AsyncWriteExt};
 use heist::net::{TcpListener, TcpStream};
 use heist::runtime::{Builder, Runtime};
+use heist_compat::HeistIo;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -12,7 +14,27 @@ use std::time::Duration;
 
 /// heist's multi-threaded runtime.
 #[derive(Debug, Clone, Copy)]
-pub struct Heist(&'static Runtime);
+pub struct HeistWith<const COMPUTE: bool>(&'static Runtime);
+
+/// CPU work is a task like any other.
+pub type Heist = HeistWith<false>;
+/// CPU work goes through `heist::compute`.
+pub type HeistCompute = HeistWith<true>;
+
+impl<const COMPUTE: bool> HeistWith<COMPUTE> {
+    fn kept(workers: usize, pinned: bool) -> Self {
+        let build = || -> &'static Runtime {
+            let mut builder = Builder::new_multi_thread();
+            builder.worker_threads(workers);
+            if pinned {
+                builder.on_thread_start(Pins::default().of_threads());
+            }
+            let runtime = builder.build();
+            Box::leak(Box::new(runtime.expect("heist builds its runtime")))
+        };
+        Self(kept!(workers, pinned, &'static Runtime, build()))
+    }
+}
 
 /// A join handle whose task does not fail.
 #[derive(Debug)]
@@ -28,19 +50,22 @@ impl<T> Future for Join<T> {
     }
 }
 
-impl Contender for Heist {
-    const NAME: &'static str = "heist";
+impl<const COMPUTE: bool> Contender for HeistWith<COMPUTE> {
+    const NAME: &'static str = if COMPUTE { "heist, compute" } else { "heist" };
+
+    const OFFLOADS: bool = COMPUTE;
 
     type Join<T: Send + 'static> = Join<T>;
     type Stream = TcpStream;
     type Listener = TcpListener;
+    type HyperIo = HeistIo<TcpStream>;
 
     fn with_workers(workers: usize) -> Self {
-        let build = || -> &'static Runtime {
-            let runtime = Builder::new_multi_thread().worker_threads(workers).build();
-            Box::leak(Box::new(runtime.expect("heist builds its runtime")))
-        };
-        Self(kept!(workers, &'static Runtime, build()))
+        Self::kept(workers, false)
+    }
+
+    fn with_pinned_workers(workers: usize) -> Self {
+        Self::kept(workers, true)
     }
 
     fn block_on<F: Future>(self, future: F) -> F::Output {
@@ -59,6 +84,17 @@ impl Contender for Heist {
         F: Future<Output: Send + 'static> + Send + 'static,
     {
         Join(heist::spawn(future))
+    }
+
+    fn spawn_cpu<T, W>(self, work: W) -> Join<T>
+    where
+        T: Send + 'static,
+        W: FnOnce() -> T + Send + 'static,
+    {
+        match COMPUTE {
+            true => Join(heist::compute(work)),
+            false => self.spawn(async { work() }),
+        }
     }
 
     fn detach<T: Send + 'static>(task: Join<T>) {
@@ -96,6 +132,10 @@ impl Contender for Heist {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(stream)
+    }
+
+    fn hyper_io(stream: TcpStream) -> Self::HyperIo {
+        HeistIo::new(stream)
     }
 
     async fn read_exact(stream: &mut TcpStream, bytes: &mut [u8]) -> io::Result<()> {

@@ -1,9 +1,11 @@
 //! smol: async-executor on threads of its own with async-io, borrowed or leaked.
 
 use super::{Contender, kept};
+use crate::cpu::Pins;
 use async_executor::{Executor, StaticExecutor, Task};
 use async_net::{TcpListener, TcpStream};
 use futures_lite::{AsyncReadExt, AsyncWriteExt, FutureExt};
+use heist_compat::FuturesIo;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -16,34 +18,61 @@ pub struct Smol(&'static Executor<'static>);
 #[derive(Debug, Clone, Copy)]
 pub struct SmolStatic(&'static StaticExecutor);
 
+/// The same, with CPU work in the pool of the `blocking` crate.
+#[derive(Debug, Clone, Copy)]
+pub struct SmolBlocking(&'static Executor<'static>);
+
 fn threads<F: Future<Output: Send> + 'static>(
     workers: usize,
+    pinned: bool,
     run: impl Fn() -> F + Copy + Send + 'static,
 ) {
+    let pin = Pins::default().of_threads();
     for index in 0..workers {
+        let pin = pin.clone();
         std::thread::Builder::new()
             .name(format!("smol-{index}"))
-            .spawn(move || async_io::block_on(run()))
+            .spawn(move || {
+                if pinned {
+                    pin();
+                }
+                async_io::block_on(run())
+            })
             .expect("the system has a thread left");
     }
 }
 
 macro_rules! contender {
-    ($type:ident, $name:literal, $executor:ty, $leaked:expr) => {
+    ($type:ident, $name:literal, $offloads:literal, $executor:ty, $leaked:expr) => {
+        impl $type {
+            fn kept(workers: usize, pinned: bool) -> Self {
+                let build = || -> &'static $executor {
+                    let executor: &'static $executor = $leaked;
+                    threads(workers, pinned, move || {
+                        executor.run(std::future::pending::<()>())
+                    });
+                    executor
+                };
+                Self(kept!(workers, pinned, &'static $executor, build()))
+            }
+        }
+
         impl Contender for $type {
             const NAME: &'static str = $name;
+
+            const OFFLOADS: bool = $offloads;
 
             type Join<T: Send + 'static> = Task<T>;
             type Stream = TcpStream;
             type Listener = TcpListener;
+            type HyperIo = FuturesIo<TcpStream>;
 
             fn with_workers(workers: usize) -> Self {
-                let build = || -> &'static $executor {
-                    let executor: &'static $executor = $leaked;
-                    threads(workers, move || executor.run(std::future::pending::<()>()));
-                    executor
-                };
-                Self(kept!(workers, &'static $executor, build()))
+                Self::kept(workers, false)
+            }
+
+            fn with_pinned_workers(workers: usize) -> Self {
+                Self::kept(workers, true)
             }
 
             fn block_on<F: Future>(self, future: F) -> F::Output {
@@ -62,6 +91,17 @@ macro_rules! contender {
                 F: Future<Output: Send + 'static> + Send + 'static,
             {
                 self.0.spawn(future)
+            }
+
+            fn spawn_cpu<T, W>(self, work: W) -> Task<T>
+            where
+                T: Send + 'static,
+                W: FnOnce() -> T + Send + 'static,
+            {
+                match $offloads {
+                    true => self.spawn(blocking::unblock(work)),
+                    false => self.spawn(async { work() }),
+                }
             }
 
             fn detach<T: Send + 'static>(task: Task<T>) {
@@ -105,6 +145,10 @@ macro_rules! contender {
                 Ok(stream)
             }
 
+            fn hyper_io(stream: TcpStream) -> Self::HyperIo {
+                FuturesIo::new(stream)
+            }
+
             async fn read_exact(stream: &mut TcpStream, bytes: &mut [u8]) -> io::Result<()> {
                 stream.read_exact(bytes).await
             }
@@ -119,12 +163,21 @@ macro_rules! contender {
 contender!(
     Smol,
     "smol",
+    false,
     Executor<'static>,
     Box::leak(Box::new(Executor::new()))
 );
 contender!(
     SmolStatic,
     "smol, static",
+    false,
     StaticExecutor,
     Executor::leak(Executor::new())
+);
+contender!(
+    SmolBlocking,
+    "smol, blocking",
+    true,
+    Executor<'static>,
+    Box::leak(Box::new(Executor::new()))
 );

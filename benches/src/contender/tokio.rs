@@ -1,6 +1,8 @@
-//! tokio: multi-threaded at its defaults, with a look at its driver after each poll, and on one thread.
+//! tokio: multi-threaded at its defaults, with a look at its driver after each poll, with each of the places that its
+//! users have for CPU work, and on one thread.
 
 use super::{Contender, kept};
+use crate::cpu::Pins;
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
@@ -12,13 +14,28 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 
+/// Where CPU work goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Into a task like any other.
+    Task,
+    /// The same, in `block_in_place`.
+    InPlace,
+    /// Into the blocking pool.
+    Pool,
+    /// Into rayon's, with a oneshot for the result.
+    Rayon,
+    /// Into a second runtime.
+    Second,
+}
+
 /// How a tokio runtime is built.
 pub trait Setting: Copy + Send + Sync + 'static {
     /// How the table calls it.
     const NAME: &'static str;
 
-    /// Whether CPU work goes to the blocking pool.
-    const POOLED: bool = false;
+    /// Where CPU work goes.
+    const CPU: Place = Place::Task;
 
     /// The builder with this many workers.
     fn builder(workers: usize) -> Builder;
@@ -59,12 +76,51 @@ pub struct Pooled;
 
 impl Setting for Pooled {
     const NAME: &'static str = "tokio, capped pool";
-    const POOLED: bool = true;
+    const CPU: Place = Place::Pool;
 
     fn builder(workers: usize) -> Builder {
         let mut builder = Default::builder(workers);
         builder.max_blocking_threads(workers);
         builder
+    }
+}
+
+/// CPU work in `block_in_place`.
+#[derive(Debug, Clone, Copy)]
+pub struct InPlace;
+
+impl Setting for InPlace {
+    const NAME: &'static str = "tokio, block_in_place";
+    const CPU: Place = Place::InPlace;
+
+    fn builder(workers: usize) -> Builder {
+        Default::builder(workers)
+    }
+}
+
+/// CPU work in rayon's pool.
+#[derive(Debug, Clone, Copy)]
+pub struct Rayon;
+
+impl Setting for Rayon {
+    const NAME: &'static str = "tokio, rayon";
+    const CPU: Place = Place::Rayon;
+
+    fn builder(workers: usize) -> Builder {
+        Default::builder(workers)
+    }
+}
+
+/// CPU work in a runtime of its own.
+#[derive(Debug, Clone, Copy)]
+pub struct Two;
+
+impl Setting for Two {
+    const NAME: &'static str = "tokio, two runtimes";
+    const CPU: Place = Place::Second;
+
+    fn builder(workers: usize) -> Builder {
+        Default::builder(workers)
     }
 }
 
@@ -80,12 +136,30 @@ impl Setting for Current {
     }
 }
 
+/// The second runtime is another one than that at its defaults.
+#[derive(Debug, Clone, Copy)]
+struct SecondDefault;
+
+impl Setting for SecondDefault {
+    const NAME: &'static str = "tokio, for CPU work";
+
+    fn builder(workers: usize) -> Builder {
+        Default::builder(workers)
+    }
+}
+
 /// The multi-threaded runtime at its defaults.
 pub type Tokio = WithSetting<Default>;
 /// The multi-threaded runtime with `event_interval(1)`.
 pub type TokioEager = WithSetting<Eager>;
 /// The multi-threaded runtime with CPU work in its capped blocking pool.
 pub type TokioPooled = WithSetting<Pooled>;
+/// The multi-threaded runtime with CPU work in `block_in_place`.
+pub type TokioInPlace = WithSetting<InPlace>;
+/// The multi-threaded runtime with CPU work in rayon's pool.
+pub type TokioRayon = WithSetting<Rayon>;
+/// The multi-threaded runtime with CPU work in a second one.
+pub type TokioTwo = WithSetting<Two>;
 /// The single-threaded runtime.
 pub type TokioCurrent = WithSetting<Current>;
 
@@ -113,19 +187,37 @@ impl<T> Future for Join<T> {
     }
 }
 
+impl<S: Setting> WithSetting<S> {
+    fn kept(workers: usize, pinned: bool) -> Self {
+        let build = || -> &'static Runtime {
+            let mut builder = S::builder(workers);
+            if pinned {
+                builder.on_thread_start(Pins::default().of_threads());
+            }
+            let runtime = builder.enable_all().build();
+            Box::leak(Box::new(runtime.expect("tokio builds its runtime")))
+        };
+        let runtime = kept!(workers, pinned, &'static Runtime, build());
+        Self(runtime, PhantomData)
+    }
+}
+
 impl<S: Setting> Contender for WithSetting<S> {
     const NAME: &'static str = S::NAME;
+
+    const OFFLOADS: bool = !matches!(S::CPU, Place::Task);
 
     type Join<T: Send + 'static> = Join<T>;
     type Stream = TcpStream;
     type Listener = TcpListener;
+    type HyperIo = hyper_util::rt::TokioIo<TcpStream>;
 
     fn with_workers(workers: usize) -> Self {
-        let build = || -> &'static Runtime {
-            let runtime = S::builder(workers).enable_all().build();
-            Box::leak(Box::new(runtime.expect("tokio builds its runtime")))
-        };
-        Self(kept!(workers, &'static Runtime, build()), PhantomData)
+        Self::kept(workers, false)
+    }
+
+    fn with_pinned_workers(workers: usize) -> Self {
+        Self::kept(workers, true)
     }
 
     fn block_on<F: Future>(self, future: F) -> F::Output {
@@ -151,10 +243,23 @@ impl<S: Setting> Contender for WithSetting<S> {
         T: Send + 'static,
         W: FnOnce() -> T + Send + 'static,
     {
-        if S::POOLED {
-            Join(tokio::task::spawn_blocking(work))
-        } else {
-            self.spawn(async { work() })
+        match S::CPU {
+            Place::Task => self.spawn(async { work() }),
+            Place::InPlace => self.spawn(async { tokio::task::block_in_place(work) }),
+            Place::Pool => Join(tokio::task::spawn_blocking(work)),
+            Place::Rayon => {
+                let (done, result) = tokio::sync::oneshot::channel();
+                rayon::spawn(move || {
+                    // Nobody drops the receiver.
+                    let _ = done.send(work());
+                });
+                self.spawn(async { result.await.expect("rayon does the work") })
+            }
+            Place::Second => {
+                let second =
+                    WithSetting::<SecondDefault>::with_workers(self.0.metrics().num_workers());
+                Join(second.0.spawn(async { work() }))
+            }
         }
     }
 
@@ -193,6 +298,10 @@ impl<S: Setting> Contender for WithSetting<S> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(stream)
+    }
+
+    fn hyper_io(stream: TcpStream) -> Self::HyperIo {
+        hyper_util::rt::TokioIo::new(stream)
     }
 
     async fn read_exact(stream: &mut TcpStream, bytes: &mut [u8]) -> io::Result<()> {

@@ -318,7 +318,7 @@ impl Schedule for CallSchedule {
     }
 
     fn release(&self, id: Id, _weight: &Weight) -> bool {
-        self.0.registry.release(id).is_some()
+        self.0.registry.release(id)
     }
 
     fn details(&self, id: Id) -> Option<Details> {

@@ -23,6 +23,7 @@ thread_local! {
     /// Looks left; `UNLIMITED` outside a poll.
     static LEFT: Cell<u32> = const { Cell::new(UNLIMITED) };
     static DEADLINE: Cell<u64> = const { Cell::new(u64::MAX) };
+    static BEGAN: Cell<u64> = const { Cell::new(0) };
     static ENDED: Cell<u64> = const { Cell::new(0) };
 }
 
@@ -32,7 +33,17 @@ const UNLIMITED: u32 = u32::MAX;
 #[inline]
 pub(crate) fn begin_poll(now: Ticks, limit: u64) {
     LEFT.set(LOOKS);
+    BEGAN.set(now.0);
     DEADLINE.set(now.0.saturating_add(limit));
+}
+
+/// The moment, as exactly as nobody needs to read the counter for it: that of the poll's begin.
+#[inline]
+pub(crate) fn about_now() -> Ticks {
+    match LEFT.get() {
+        UNLIMITED => Scale::get().ticks(),
+        _ => Ticks(BEGAN.get()),
+    }
 }
 
 /// A poll of the scheduler has returned: was it longer than the limit?

@@ -4,15 +4,13 @@ use crate::blocking;
 use crate::clock::Clock;
 use crate::driver::Driver;
 use crate::error::BuildError;
-use crate::monitor::{Stall, StallHook};
+use crate::report::{self, PanicHook, Stall, StallHook};
 use crate::runtime::{Assembly, Flavor, LocalRuntime, Runtime};
 use crate::task::JoinError;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Called with a panic that nobody will join.
-type PanicHook = Arc<dyn Fn(&JoinError) + Send + Sync>;
 /// Called on a thread of the runtime.
 type ThreadHook = Arc<dyn Fn() + Send + Sync>;
 
@@ -146,7 +144,7 @@ impl Builder {
     }
 
     /// Called with each task's panic that nobody will join: its handle was dropped. By default the
-    /// panic is printed on standard error.
+    /// panic is printed on standard error; with the feature `tracing` it is an event.
     pub fn on_unhandled_panic(
         &mut self,
         hook: impl Fn(&JoinError) + Send + Sync + 'static,
@@ -156,8 +154,9 @@ impl Builder {
     }
 
     /// Called while a poll of a task, on a multi-thread runtime, has lasted longer than
-    /// `threshold`: once a poll, on the monitor's thread, while the poll is still going on. By
-    /// default nothing is called.
+    /// `threshold`: once a poll, on the monitor's thread, while the poll is still going on. What was
+    /// spawned with [`compute`](crate::compute) is no stall. By default nothing is called; with the
+    /// feature `tracing` a stall of 100 ms is a warning.
     pub fn on_stall(
         &mut self,
         threshold: Duration,
@@ -270,10 +269,13 @@ impl Builder {
             event_interval: self.event_interval,
             learn_heavy: self.learn_heavy,
             drop_timeout: self.drop_timeout,
-            panic_hook: self.on_unhandled_panic.clone().unwrap_or_else(default_hook),
+            panic_hook: self
+                .on_unhandled_panic
+                .clone()
+                .unwrap_or_else(report::panic_hook),
             on_thread_start: self.on_thread_start.clone(),
             on_thread_stop: self.on_thread_stop.clone(),
-            stall_hook: self.stall_hook.clone(),
+            stall_hook: self.stall_hook.clone().or_else(report::stall_hook),
             pool: blocking::Config {
                 cap: self.max_blocking_threads,
                 keep_alive: self.thread_keep_alive,
@@ -290,10 +292,6 @@ fn invalid(option: &'static str, problem: &str) -> BuildError {
         option,
         problem: problem.into(),
     }
-}
-
-fn default_hook() -> PanicHook {
-    Arc::new(|error| eprintln!("heist: {error}; nobody joined it"))
 }
 
 impl fmt::Debug for Builder {

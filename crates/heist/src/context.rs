@@ -4,11 +4,28 @@
 
 use crate::error::TryCurrentError;
 use crate::runtime::Handle;
+use crate::runtime::spawning::Spawner;
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 
 thread_local! {
     static CURRENT: RefCell<Option<Handle>> = const { RefCell::new(None) };
+    /// What a spawn needs of it, one plain load away.
+    static SPAWNER: Cell<Option<Spawner>> = const { Cell::new(None) };
+}
+
+/// Where the calling thread spawns.
+#[inline]
+pub(crate) fn spawner() -> Result<Spawner, TryCurrentError> {
+    SPAWNER.get().ok_or(TryCurrentError(()))
+}
+
+fn replace(handle: Option<Handle>) -> Option<Handle> {
+    let spawner = handle.as_ref().map(Handle::spawner);
+    // In a destructor of another thread-local the place may be gone: then none is current.
+    let previous = CURRENT.try_with(|current| current.replace(handle));
+    SPAWNER.set(spawner.filter(|_| previous.is_ok()));
+    previous.unwrap_or(None)
 }
 
 /// Calls `f` with the current runtime's handle, if there is one.
@@ -30,20 +47,15 @@ pub struct EnterGuard<'a> {
 
 pub(crate) fn enter(handle: &Handle) -> EnterGuard<'_> {
     EnterGuard {
-        // In a destructor of another thread-local the place may be gone: then none is current.
-        previous: CURRENT
-            .try_with(|current| current.replace(Some(handle.clone())))
-            .unwrap_or(None),
+        previous: replace(Some(handle.clone())),
         _runtime: PhantomData,
     }
 }
 
 impl Drop for EnterGuard<'_> {
     fn drop(&mut self) {
-        let previous = self.previous.take();
         // The handle that goes may be the last: its drop runs outside the borrow.
-        let entered = CURRENT.try_with(|current| current.replace(previous));
-        drop(entered);
+        drop(replace(self.previous.take()));
     }
 }
 

@@ -37,6 +37,7 @@ mod monitor;
 #[cfg(feature = "net")]
 pub mod net;
 pub mod parallel;
+mod report;
 pub mod runtime;
 mod scheduler;
 #[cfg(all(unix, feature = "signal"))]

@@ -99,10 +99,8 @@ impl TickHistogram {
 /// What a worker counts.
 #[derive(Debug)]
 pub(crate) struct WorkerCounters {
-    pub(crate) polls: Counter,
     pub(crate) steals: Counter,
     pub(crate) parks: Counter,
-    pub(crate) queue_depth: Counter,
     pub(crate) poll_ticks: TickHistogram,
     pub(crate) wait_ticks: TickHistogram,
     idle_ticks: Counter,
@@ -113,10 +111,8 @@ pub(crate) struct WorkerCounters {
 impl WorkerCounters {
     pub(crate) fn new() -> Self {
         Self {
-            polls: Counter::default(),
             steals: Counter::default(),
             parks: Counter::default(),
-            queue_depth: Counter::default(),
             poll_ticks: TickHistogram::new(),
             wait_ticks: TickHistogram::new(),
             idle_ticks: Counter::default(),
@@ -126,7 +122,6 @@ impl WorkerCounters {
 
     pub(crate) fn parked(&self, now: Ticks) {
         self.parks.add(1);
-        self.queue_depth.set(0);
         self.parked_at.set(now.0);
     }
 
@@ -136,7 +131,8 @@ impl WorkerCounters {
         self.parked_at.set(0);
     }
 
-    pub(crate) fn snapshot(&self, started: Ticks) -> WorkerMetrics {
+    /// `queue_depth`: what is queued now.
+    pub(crate) fn snapshot(&self, started: Ticks, queue_depth: usize) -> WorkerMetrics {
         let scale = Scale::get();
         let now = scale.ticks();
         let mut idle = self.idle_ticks.get();
@@ -144,14 +140,15 @@ impl WorkerCounters {
             0 => {}
             since => idle += now.since(Ticks(since)),
         }
+        let poll_time = self.poll_ticks.snapshot(scale);
         WorkerMetrics {
-            polls: self.polls.get(),
+            polls: poll_time.count(),
             steals: self.steals.get(),
             parks: self.parks.get(),
-            local_queue_depth: self.queue_depth.get() as usize,
+            local_queue_depth: queue_depth,
             busy: Duration::from_nanos(scale.nanos(now.since(started).saturating_sub(idle))),
-            poll_time: self.poll_ticks.snapshot(&scale),
-            wake_to_run: self.wait_ticks.snapshot(&scale),
+            poll_time,
+            wake_to_run: self.wait_ticks.snapshot(scale),
         }
     }
 }
@@ -217,7 +214,7 @@ pub struct WorkerMetrics {
     pub steals: u64,
     /// Times that this worker blocked because it found nothing.
     pub parks: u64,
-    /// Tasks in the worker's own queue after its last poll.
+    /// Tasks in the worker's own queue, without the one that it will run next if it was woken last.
     pub local_queue_depth: usize,
     /// Time since the start that the worker was not parked.
     pub busy: Duration,
@@ -233,7 +230,7 @@ pub struct WorkerMetrics {
 /// # let runtime = heist::runtime::Runtime::new().unwrap();
 /// runtime.block_on(async { heist::spawn(async {}).await.unwrap() });
 /// let metrics = runtime.metrics();
-/// assert!(metrics.polls() >= 1);
+/// assert_eq!(metrics.alive_tasks, 0);
 /// ```
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
@@ -246,6 +243,8 @@ pub struct RuntimeMetrics {
     pub injector_depth: usize,
     /// Tasks that were made runnable from outside the workers.
     pub remote_schedules: usize,
+    /// How often a task, or a spawn site, was found to compute and moved behind what is light.
+    pub found_heavy: usize,
     /// Threads of the blocking pool, without those that play workers.
     pub blocking_threads: usize,
     /// Blocking calls that wait for a thread.

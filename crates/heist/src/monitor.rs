@@ -1,8 +1,9 @@
 //! The monitor: one thread that watches for polls that last too long.
 //!
 //! It reads the workers' records every few milliseconds. When a poll has lasted longer than
-//! [`LIMIT`] it sees to it that somebody is in the driver and looks after the stuck worker's timers;
-//! when all regular workers are stuck it calls the spare. It reports polls beyond the stall
+//! [`LIMIT`] it sees to it that somebody is in the driver and looks after the stuck worker's timers,
+//! and gives what that worker has queued to others, the task in its LIFO slot included; when all
+//! regular workers are stuck it calls the spare. It reports polls beyond the stall
 //! threshold, once each, while they last. It makes no promise: a blocked task stays blocked.
 //!
 //! It backs off while nothing is amiss, and sleeps without a timeout once every worker has been
@@ -11,10 +12,10 @@
 //! Tests: `tests/it/rescue.rs`.
 
 use crate::clock::tsc::{Scale, Ticks};
+use crate::report::{Stall, StallHook};
 use crate::scheduler::shared::Shared;
-use crate::task::Id;
-use std::fmt;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use crate::task::Class;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,71 +24,12 @@ const LIMIT: Duration = Duration::from_millis(1);
 /// Between two looks: while something is amiss, and at most.
 const MIN_PERIOD: Duration = Duration::from_millis(1);
 const MAX_PERIOD: Duration = Duration::from_millis(4);
+/// The least between two looks.
+const MIN_LOOK: Duration = Duration::from_micros(100);
+/// Looks without a long poll after which nothing is amiss: where one was, more will follow.
+const CALM: u32 = 200;
 /// Looks that find every worker parked before the deep sleep.
 const IDLE_LOOKS: u32 = 4;
-
-/// A poll that lasts too long; see [`Builder::on_stall`](crate::runtime::Builder::on_stall).
-#[derive(Clone, Debug)]
-pub struct Stall {
-    task: Id,
-    name: Option<Arc<String>>,
-    site: Option<&'static Location<'static>>,
-    worker: usize,
-    lasted: Duration,
-}
-
-impl Stall {
-    /// The task that is polled.
-    pub fn task(&self) -> Id {
-        self.task
-    }
-
-    /// The name that it was spawned with.
-    pub fn name(&self) -> Option<&str> {
-        self.name.as_ref().map(|name| name.as_str())
-    }
-
-    /// Where it was spawned; `None` where it ended while it was being looked up.
-    pub fn spawn_site(&self) -> Option<&'static Location<'static>> {
-        self.site
-    }
-
-    /// The number of the worker that polls it.
-    pub fn worker(&self) -> usize {
-        self.worker
-    }
-
-    /// How long the poll has lasted so far.
-    pub fn lasted(&self) -> Duration {
-        self.lasted
-    }
-}
-
-impl fmt::Display for Stall {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lasted = self.lasted.as_secs_f64();
-        write!(
-            f,
-            "worker {} is stuck in one poll for {lasted:.3} s: ",
-            self.worker
-        )?;
-        write!(f, "task {}", self.task)?;
-        if let Some(name) = self.name() {
-            write!(f, " `{name}`")?;
-        }
-        match self.site {
-            Some(site) => write!(f, ", spawned at {site}"),
-            None => Ok(()),
-        }
-    }
-}
-
-/// What is done about stalls.
-#[derive(Clone)]
-pub(crate) struct StallHook {
-    pub(crate) threshold: Duration,
-    pub(crate) report: Arc<dyn Fn(&Stall) + Send + Sync>,
-}
 
 /// The life of the monitor's thread.
 pub(crate) fn run(shared: &Arc<Shared>, hook: Option<&StallHook>) {
@@ -97,6 +39,8 @@ pub(crate) fn run(shared: &Arc<Shared>, hook: Option<&StallHook>) {
         threshold: hook.map_or(u64::MAX, |hook| scale.ticks_in(hook.threshold)),
         reported: Vec::new(),
         counted: 0,
+        calm: CALM,
+        next_look: u64::MAX,
     };
     let (mut period, mut idle_looks) = (MIN_PERIOD, 0);
     loop {
@@ -104,7 +48,7 @@ pub(crate) fn run(shared: &Arc<Shared>, hook: Option<&StallHook>) {
             watch.count(shared, 0);
             return;
         }
-        for stall in watch.look(shared, &scale) {
+        for stall in watch.look(shared, scale) {
             // PANIC: the hook is user code; the panic hook has spoken, the monitor goes on.
             let call = AssertUnwindSafe(|| hook.map(|hook| (hook.report)(&stall)));
             let _ = catch_unwind(call);
@@ -120,11 +64,13 @@ pub(crate) fn run(shared: &Arc<Shared>, hook: Option<&StallHook>) {
             (idle_looks, period) = (0, MIN_PERIOD);
             continue;
         }
-        period = match shared.home.any_computes() {
+        period = match watch.calm < CALM {
             true => MIN_PERIOD,
             false => (period * 2).min(MAX_PERIOD),
         };
-        shared.alarm.sleep(period);
+        // A poll that is under way is looked at again when it is too long.
+        let next_look = Duration::from_nanos(scale.nanos(watch.next_look)).max(MIN_LOOK);
+        shared.alarm.sleep(period.min(next_look));
     }
 }
 
@@ -136,6 +82,10 @@ struct Watch {
     reported: Vec<Option<Ticks>>,
     /// Stuck workers that it has counted as computing.
     counted: usize,
+    /// Looks since the last long poll.
+    calm: u32,
+    /// Ticks until the youngest poll that was seen will have lasted too long.
+    next_look: u64,
 }
 
 impl Watch {
@@ -144,19 +94,26 @@ impl Watch {
         let now = scale.ticks();
         self.reported.resize(shared.remotes.len(), None);
         let (mut stuck, mut stalls) = (0, Vec::new());
+        self.next_look = u64::MAX;
+        self.calm = self.calm.saturating_add(1);
         for (worker, remote) in shared.remotes.iter().enumerate() {
             let Some((task, began)) = remote.poll() else {
                 continue;
             };
             let lasted = now.since(began);
             if lasted <= self.limit {
+                self.next_look = self.next_look.min(self.limit - lasted);
                 continue;
             }
-            match worker < shared.regular().len() {
-                true => stuck += usize::from(!remote.counts_itself()),
-                false => shared.relieve_spare(),
+            shared.relieve(worker);
+            self.calm = 0;
+            let class = remote.polled_class();
+            if worker < shared.regular().len() {
+                stuck += usize::from(class == Class::Light);
             }
-            if lasted > self.threshold && self.reported[worker] != Some(began) {
+            // Who was declared to compute may take its time.
+            let reportable = lasted > self.threshold && class != Class::Declared;
+            if reportable && self.reported[worker] != Some(began) {
                 self.reported[worker] = Some(began);
                 let details = shared.home.registry.details(task);
                 stalls.push(Stall {
@@ -165,6 +122,7 @@ impl Watch {
                     name: details.and_then(|details| details.name),
                     worker,
                     lasted: Duration::from_nanos(scale.nanos(lasted)),
+                    heavy: class == Class::Heavy,
                 });
             }
         }

@@ -24,7 +24,7 @@ pub use crate::builder::Builder;
 pub use crate::context::EnterGuard;
 pub use crate::error::{BuildError, Deadlock, TryCurrentError};
 pub use crate::metrics::{Histogram, RuntimeMetrics, WorkerMetrics};
-pub use crate::monitor::Stall;
+pub use crate::report::Stall;
 pub use listing::{TaskInfo, TaskState};
 pub use shutdown::{ShutdownReport, Stuck};
 
@@ -33,8 +33,9 @@ use crate::clock::tsc::{Scale, Ticks};
 use crate::context;
 use crate::driver::{Driver, Timers};
 use crate::monitor;
+use crate::report::{PanicHook, StallHook};
 use crate::scheduler::local::{self, LocalShared};
-use crate::scheduler::shared::{PanicHook, Roles, Shared};
+use crate::scheduler::shared::{Roles, Shared};
 use crate::scheduler::worker;
 use crate::scheduler::{Home, Policy, current};
 use crate::task::{JoinHandle, Kind, NewTask};
@@ -64,7 +65,7 @@ pub(crate) struct Assembly {
     pub(crate) on_thread_start: Option<Arc<dyn Fn() + Send + Sync>>,
     pub(crate) on_thread_stop: Option<Arc<dyn Fn() + Send + Sync>>,
     pub(crate) pool: blocking::Config,
-    pub(crate) stall_hook: Option<monitor::StallHook>,
+    pub(crate) stall_hook: Option<StallHook>,
 }
 
 enum Scheduler {
@@ -462,9 +463,9 @@ impl Handle {
             Scheduler::MultiThread(shared) => shared
                 .regular()
                 .iter()
-                .map(|remote| remote.counters.snapshot(parts.started))
+                .map(|remote| remote.snapshot(parts.started))
                 .collect(),
-            Scheduler::CurrentThread(shared) => vec![shared.counters.snapshot(parts.started)],
+            Scheduler::CurrentThread(shared) => vec![shared.snapshot(parts.started)],
         };
         let load = parts.pool.load();
         RuntimeMetrics {
@@ -472,6 +473,7 @@ impl Handle {
             alive_tasks: parts.home.registry.len(parts.epoch),
             injector_depth: parts.home.injector().len(),
             remote_schedules: parts.home.remote_schedules(),
+            found_heavy: parts.home.found_heavy_count(),
             blocking_threads: load.threads,
             blocking_queue_depth: load.queued,
             io_sources: parts.driver.n_sources(),

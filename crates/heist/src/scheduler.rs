@@ -3,9 +3,9 @@
 //! # Multi-thread, on a page
 //!
 //! A *worker* (`worker.rs`) is a slot with a local queue, a LIFO slot and counters; a thread plays
-//! its role. What a worker does is one function, `tick`: pick a task and poll it. It looks in its
+//! its role. A step of a worker is to pick a task and poll it. It looks in its
 //! LIFO slot (the task woken last, whose data is hot; three times in a row at most), its local
-//! queue, the injector, and then steals half of another's queue. Every 61 ticks it looks at the
+//! queue, the injector, and then steals half of another's queue. Every 61 steps it looks at the
 //! injector first, so that busy queues do not starve what came from outside. Every 50 µs of work,
 //! by the cycle counter and never by count, it gives the driver a turn.
 //!

@@ -20,6 +20,9 @@ mod primitives;
 #[cfg(any(heist_loom, test))]
 pub(crate) mod deque_model;
 
+pub(crate) mod barrier;
+pub(crate) mod biased;
+
 pub(crate) use primitives::*;
 
 pub(crate) use crossbeam_utils::CachePadded;

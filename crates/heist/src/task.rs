@@ -22,12 +22,13 @@
 //!   thread: it is set by the transition to running, by the claim of an idle task at shutdown, or
 //!   by birth, and the `Runnable` that a new task is born with is the only one.
 //! - **\[T2\]** A `Runnable` exists exactly while a task is `SCHEDULED` and not `RUNNING`, or is
-//!   newborn. A wake that finds `SCHEDULED` makes none; a wake that finds `RUNNING` leaves
+//!   newborn or has woken itself. A wake that finds `SCHEDULED` makes none; a wake that finds `RUNNING` leaves
 //!   `SCHEDULED` for the end of the poll, which makes one.
 //! - **\[T3\]** Every wake writes the state word, even when it changes nothing, so that what the
 //!   waker's thread did before is visible to the next poll.
 //! - **\[T4\]** A newborn task is `RUNNING`: nobody has its waker, so the first poll needs no
-//!   locked operation.
+//!   locked operation. Rule \[T10\], that a task that wakes itself needs none either, is in
+//!   `polled.rs`.
 //! - **\[T5\]** `COMPLETE` is set once, after the future is gone and the output (or the error) is
 //!   in the stage, and is never cleared.
 //! - **\[T6\]** The output belongs to the completing thread until `COMPLETE`; then to the join
@@ -47,6 +48,7 @@
 mod cell;
 mod id;
 mod join;
+mod polled;
 mod raw;
 mod registry;
 mod state;
@@ -60,10 +62,10 @@ pub use id::{Id, id, try_id};
 pub use join::{AbortHandle, JoinError, JoinHandle};
 
 pub(crate) use id::CurrentTask;
-pub(crate) use raw::{NewTask, Runnable};
-pub(crate) use registry::{Details, Kind, Listed, Registry};
+pub(crate) use raw::{NewTask, Runnable, TaskRef};
+pub(crate) use registry::{Closed, Details, Kind, Listed, Own, Registry};
 pub(crate) use state::Phase;
-pub(crate) use weight::Weight;
+pub(crate) use weight::{Class, Weight};
 
 pub use crate::runtime::spawning::{Builder, block_in_place, spawn, spawn_blocking, spawn_local};
 pub use crate::scheduler::yield_now::{YieldNow, yield_now};

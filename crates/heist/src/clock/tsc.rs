@@ -37,9 +37,10 @@ pub(crate) struct Scale {
 
 impl Scale {
     /// The process's scale, measured once.
-    pub(crate) fn get() -> Scale {
+    #[inline]
+    pub(crate) fn get() -> &'static Scale {
         static SCALE: OnceLock<Scale> = OnceLock::new();
-        *SCALE.get_or_init(Scale::measure)
+        SCALE.get_or_init(Scale::measure)
     }
 
     /// Now.

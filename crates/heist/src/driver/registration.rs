@@ -71,8 +71,15 @@ impl<T: AsSource> IoSource<T> {
     }
 
     fn deregister(&self) -> io::Result<()> {
-        let (index, _) = super::split(self.token);
-        let slot = self.driver.sources.lock().slots.try_remove(index);
+        let (index, generation) = super::split(self.token);
+        let slot = {
+            let slots = &mut self.driver.sources.lock().slots;
+            // A failed `into_io` comes here twice, and another object may have the slot by then.
+            let ours = slots
+                .get(index)
+                .is_some_and(|slot| slot.generation == generation);
+            ours.then(|| slots.remove(index))
+        };
         drop(slot);
         match &self.io {
             Some(io) => self.driver.poller.delete(io),

@@ -36,7 +36,7 @@ fn quantiles_come_from_the_right_bucket() {
         histogram.record(ticks);
     }
     let scale = Scale::get();
-    let snapshot = histogram.snapshot(&scale);
+    let snapshot = histogram.snapshot(scale);
     assert_eq!(snapshot.count(), 1000);
     let median = snapshot.quantile(0.5);
     let exact = Duration::from_nanos(scale.nanos(500));
@@ -53,8 +53,8 @@ fn merging_adds() {
     b.record(10);
     b.record(100_000);
     let scale = Scale::get();
-    let mut merged = a.snapshot(&scale);
-    merged.merge(&b.snapshot(&scale));
+    let mut merged = a.snapshot(scale);
+    merged.merge(&b.snapshot(scale));
     assert_eq!(merged.count(), 3);
     assert_eq!(merged.buckets().len(), 2);
     assert!(merged.buckets().is_sorted());

@@ -83,12 +83,13 @@ impl TaskInfo {
 
     /// It is a blocking call, not a future.
     pub fn is_blocking(&self) -> bool {
-        self.details.kind == Kind::Blocking
+        self.details.kind() == Kind::Blocking
     }
 
-    /// The time from its spawn to the listing.
+    /// The time from its spawn to the listing; where a task spawned it, from the begin of that
+    /// task's poll.
     pub fn age(&self) -> Duration {
-        let ticks = self.listed.since(self.details.born);
+        let ticks = self.listed.since(self.details.born());
         Duration::from_nanos(Scale::get().nanos(ticks))
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Handle;
 use crate::blocking::Call;
-use crate::clock::tsc::Scale;
+use crate::budget;
 use crate::scheduler::{Home, worker};
 use crate::task::{Details, JoinHandle, Kind, NewTask};
 use std::panic::Location;
@@ -13,6 +13,8 @@ use std::sync::Arc;
 pub(crate) struct Options {
     pub(crate) site: &'static Location<'static>,
     pub(crate) name: Option<Arc<String>>,
+    /// Never to be taken for a computation.
+    pub(crate) interactive: bool,
 }
 
 impl Options {
@@ -22,18 +24,19 @@ impl Options {
         Self {
             site: Location::caller(),
             name: None,
+            interactive: false,
         }
     }
 
     pub(super) fn details(self, kind: Kind) -> Details {
-        Details {
-            kind,
-            site: self.site,
-            born: Scale::get().ticks(),
-            name: self.name,
-        }
+        let mut details = Details::new(kind, self.site, budget::about_now());
+        details.name = self.name;
+        details
     }
 }
+
+/// A future above this size, in bytes, goes into a box of its own, and a pointer into the task.
+const LARGE: usize = 16 * 1024;
 
 /// Where async tasks of a runtime are spawned: copied out of the handle, so that a spawn neither
 /// counts references to the runtime nor calls user code while the context is borrowed.
@@ -50,7 +53,23 @@ impl Spawner {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
+        if size_of::<F>() > LARGE {
+            // Every call on the way down may copy it, and a debug build does.
+            return self.spawn_sized(Box::pin(future), options);
+        }
+        self.spawn_sized(future, options)
+    }
+
+    #[inline]
+    fn spawn_sized<F>(self, future: F, options: Options) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
         let task = NewTask::new(future, self.home);
+        if options.interactive {
+            task.runnable.weight().fix_light();
+        }
         self.home
             .spawn(self.epoch, task, options.details(Kind::Async))
     }
@@ -90,7 +109,7 @@ where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
 {
-    match crate::context::with(Handle::spawner) {
+    match crate::context::spawner() {
         Ok(spawner) => spawner.compute(f, Options::here()),
         Err(error) => panic!("{error}"),
     }
@@ -117,7 +136,7 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    match crate::context::with(Handle::spawner) {
+    match crate::context::spawner() {
         Ok(spawner) => spawner.spawn(future, Options::here()),
         Err(error) => panic!("{error}"),
     }
@@ -193,7 +212,7 @@ where
     worker::block_in_place(f)
 }
 
-/// Spawns tasks with a name. Names appear in listings, reports and errors.
+/// Spawns tasks with a name or a pinned class. Names appear in listings, reports and errors.
 ///
 /// ```
 /// # heist::runtime::Runtime::new().unwrap().block_on(async {
@@ -206,6 +225,7 @@ where
 #[derive(Clone, Debug, Default)]
 pub struct Builder {
     name: Option<Arc<String>>,
+    interactive: bool,
 }
 
 impl Builder {
@@ -221,11 +241,21 @@ impl Builder {
         self
     }
 
+    /// Tasks that this builder spawns with [`spawn`](Self::spawn) are never taken for computations, however long
+    /// their polls are: they wait behind no light task, and so may make others wait.
+    /// [`compute`](Self::compute) is the opposite.
+    #[must_use]
+    pub fn interactive(mut self) -> Self {
+        self.interactive = true;
+        self
+    }
+
     #[track_caller]
     fn options(&self) -> Options {
         Options {
             site: Location::caller(),
             name: self.name.clone(),
+            interactive: self.interactive,
         }
     }
 

@@ -6,7 +6,7 @@
 use super::Home;
 use super::local::LocalCore;
 use super::worker::Core;
-use crate::task::Runnable;
+use crate::task::{Closed, Details, Id, Own, Runnable, TaskRef};
 use std::cell::{Cell, RefCell};
 
 /// What a thread can work for.
@@ -19,8 +19,8 @@ pub(crate) enum Current {
 
 thread_local! {
     static CURRENT: RefCell<Current> = const { RefCell::new(Current::Nothing) };
-    /// Which shard of a registry this thread uses.
-    static SHARD: Cell<usize> = const { Cell::new(usize::MAX) };
+    /// Which shards of a registry this thread uses, and how often it has.
+    static SHARD: Cell<(usize, usize)> = const { Cell::new((usize::MAX, 0)) };
 }
 
 /// Puts something else in the thread's place, and returns what was there.
@@ -87,6 +87,7 @@ pub(crate) fn push_back(home: &'static Home, runnable: Runnable) -> Result<(), R
 #[inline]
 fn push_with(home: &'static Home, runnable: Runnable, back: bool) -> Result<(), Runnable> {
     let mut slot = Some(runnable);
+    let mut computes = false;
     // Wakers may be woken in destructors of other thread-locals, when ours is gone.
     let wake = CURRENT.try_with(|current| {
         // A waker of another runtime that is woken while this one is being stepped: not ours.
@@ -94,10 +95,10 @@ fn push_with(home: &'static Home, runnable: Runnable, back: bool) -> Result<(), 
             return false;
         };
         match &mut *current {
-            // What a heavy task wakes must not wait for its end.
-            Current::Worker(core) if core.works_for(home) && !core.computes() => {
+            Current::Worker(core) if core.works_for(home) => {
                 let runnable = slot.take().expect("just filled");
-                match back {
+                computes = core.computes();
+                match back || computes {
                     true => core.push_back(runnable),
                     false => core.push(runnable),
                 }
@@ -112,22 +113,74 @@ fn push_with(home: &'static Home, runnable: Runnable, back: bool) -> Result<(), 
     match slot {
         Some(runnable) => Err(runnable),
         None => {
-            if wake == Ok(true) {
-                home.wake_after_local_push();
+            match wake {
+                // It must not wait for the end of a heavy poll.
+                Ok(true) if computes => home.wake_after_remote_push(),
+                Ok(true) => home.wake_after_local_push(),
+                _ => {}
             }
             Ok(())
         }
     }
 }
 
-/// A number that stays the same on this thread and differs between threads where it can.
-pub(crate) fn shard_hint() -> usize {
-    let hint = SHARD.try_with(Cell::get).unwrap_or(0);
-    if hint != usize::MAX {
-        return hint;
+/// Takes a task into the registry of `home`: into the shard of the worker that this thread plays for
+/// it, else into a shared one.
+#[inline]
+pub(crate) fn insert(
+    home: &'static Home,
+    epoch: u64,
+    task: TaskRef,
+    details: Details,
+) -> Result<Id, Closed> {
+    let mut slot = Some((task, details));
+    let inserted = with_own(home, |own| {
+        let (task, details) = slot.take().expect("just filled");
+        let collected = own.should_collect().then(|| own.collect());
+        (own.insert(epoch, task, details), collected)
+    });
+    match (inserted, slot) {
+        // What was collected is dropped here, where user code may run.
+        (Some((inserted, _collected)), _) => inserted,
+        (None, Some((task, details))) => home.registry.insert(shard_hint(), epoch, task, details),
+        (None, None) => unreachable!("what was taken was inserted"),
     }
+}
+
+/// Takes a task out of the shard of the worker that this thread plays; `None` if it is not there.
+#[inline]
+pub(crate) fn release(home: &'static Home, id: Id) -> Option<bool> {
+    with_own(home, |own| own.holds(id).then(|| own.release(id))).flatten()
+}
+
+/// Calls `f` with the shard of the worker that this thread plays for `home`, if it has one.
+#[inline]
+fn with_own<R>(home: &'static Home, f: impl FnOnce(&mut Own) -> R) -> Option<R> {
+    let answer = CURRENT.try_with(|current| {
+        let mut current = current.try_borrow_mut().ok()?;
+        let own = match &mut *current {
+            Current::Worker(core) if core.works_for(home) => core.own.as_mut()?,
+            Current::Local(core) if core.works_for(home) => core.own.as_mut()?,
+            _ => return None,
+        };
+        Some(f(own))
+    });
+    // In destructors of other thread-locals ours may be gone: such a thread works for nobody.
+    answer.ok().flatten()
+}
+
+/// Shared shards of a registry that one thread uses in turn: so it seldom meets those who complete
+/// what it has spawned.
+pub(crate) const SHARDS_A_THREAD: usize = 4;
+
+/// Which shared shard this thread uses: differs between threads where it can.
+pub(crate) fn shard_hint() -> usize {
     static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
-    let hint = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % (usize::MAX - 1);
-    SHARD.set(hint);
-    hint
+    let (base, count) = SHARD.get();
+    let base = match base {
+        usize::MAX => NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % (usize::MAX - 1),
+        base => base,
+    };
+    SHARD.set((base, count.wrapping_add(1)));
+    base * SHARDS_A_THREAD + (count / 64) % SHARDS_A_THREAD
 }

@@ -174,6 +174,14 @@ impl fmt::Debug for Forks {
 }
 
 impl Work {
+    /// The task that forked it, as bits.
+    pub(super) fn task(&self) -> u64 {
+        match self {
+            Work::Forked(stolen) => stolen.task(),
+            Work::Scoped(scoped) => scoped.task(),
+        }
+    }
+
     /// Runs it on a thread that plays a worker.
     // PANIC: a job catches what its closure throws.
     pub(crate) fn run(self) {

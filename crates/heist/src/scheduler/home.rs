@@ -13,13 +13,14 @@
 //!
 //! Tests: `scheduler/tests/home.rs`, `tests/it/shutdown.rs`.
 
-use super::current;
+use super::current::{self, SHARDS_A_THREAD};
 use super::fork::Forks;
 use super::idle::Idle;
 use super::sites::Sites;
 use super::spare::Spare;
 use crate::budget;
 use crate::clock::tsc::Scale;
+use crate::report;
 use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
 use crate::sync::deque::{Injector, Steal};
 use crate::sync::{AtomicBool, AtomicUsize, RwLock, fence};
@@ -62,6 +63,8 @@ pub(crate) struct Home {
     /// Local tasks are dropped by their owner alone \[S8\].
     local: AtomicBool,
     remote_schedules: AtomicUsize,
+    /// Tasks and spawn sites that were found to be heavy.
+    found_heavy: AtomicUsize,
     /// Taken for a moment by whoever must unpark a worker, never on the common path.
     resident: RwLock<Option<std::sync::Arc<dyn Resident>>>,
 }
@@ -78,13 +81,14 @@ impl Home {
             spare: Spare::new(),
             sites: Sites::new(),
             learns: AtomicBool::new(true),
-            registry: Registry::new(threads.next_power_of_two().min(256)),
+            registry: Registry::new((SHARDS_A_THREAD * threads.next_power_of_two()).min(128)),
             idle: Idle::new(),
             forks: Forks::new(),
             abandoned: AtomicBool::new(false),
             helpers: AtomicUsize::new(0),
             local: AtomicBool::new(false),
             remote_schedules: AtomicUsize::new(0),
+            found_heavy: AtomicUsize::new(0),
             resident: RwLock::new(None),
         }))
     }
@@ -106,6 +110,7 @@ impl Home {
         // Relaxed: the home reaches other threads through the runtime.
         home.local.store(local, Relaxed);
         home.remote_schedules.store(0, Relaxed);
+        home.found_heavy.store(0, Relaxed);
         home.spare.reset();
         home.sites.reset();
         home.learns.store(true, Relaxed);
@@ -146,7 +151,7 @@ impl Home {
 
     /// Registers a task. After shutdown there is nothing to run: its future is dropped here.
     pub(crate) fn register<T>(
-        &self,
+        &'static self,
         epoch: u64,
         task: NewTask<T>,
         details: Details,
@@ -156,11 +161,12 @@ impl Home {
             registered,
             join,
         } = task;
-        let hint = current::shard_hint();
-        if self.sites.is_heavy(details.site) {
+        let site = Sites::place_of(details.site);
+        runnable.weight().set_site(site);
+        if self.sites.is_heavy(site) {
             runnable.weight().begin_heavy();
         }
-        match self.registry.insert(hint, epoch, registered, details) {
+        match current::insert(self, epoch, registered, details) {
             Ok(id) => {
                 runnable.set_id(id);
                 (Some(runnable), JoinHandle::new(join))
@@ -192,6 +198,12 @@ impl Home {
         };
         runnable.stamp_wake(coarse(Scale::get().ticks().0));
         self.heavy.push(runnable);
+        self.after_remote_push();
+    }
+
+    /// Queues what another worker had queued and does not come to.
+    pub(super) fn schedule_elsewhere(&self, runnable: Runnable) {
+        self.injector.push(runnable);
         self.after_remote_push();
     }
 
@@ -247,7 +259,8 @@ impl Home {
         }
     }
 
-    /// Unparks a worker for what was pushed to the injector, if one is needed.
+    /// Unparks a worker for what was pushed to the injector, or to the queue of a worker that
+    /// computes, if one is needed.
     pub(crate) fn wake_after_remote_push(&self) {
         let worker = self.idle.after_remote_push(|| {
             let resident = self.resident.read();
@@ -255,8 +268,15 @@ impl Home {
         });
         match worker {
             Some(worker) => self.unpark(worker),
-            None if self.all_compute() => self.unpark_spare(),
-            None => {}
+            None => self.wake_spare(),
+        }
+    }
+
+    /// After a push and a SeqCst fence: wakes the spare if only it could come for it [W3].
+    #[inline]
+    pub(super) fn wake_spare(&self) {
+        if self.all_compute() && self.spare.wants_wake() {
+            self.unpark_spare();
         }
     }
 
@@ -316,6 +336,11 @@ impl Home {
         &self.injector
     }
 
+    pub(crate) fn found_heavy_count(&self) -> usize {
+        // Relaxed: a statistic.
+        self.found_heavy.load(Relaxed)
+    }
+
     pub(crate) fn remote_schedules(&self) -> usize {
         // Relaxed: a statistic.
         self.remote_schedules.load(Relaxed)
@@ -353,6 +378,19 @@ pub(crate) fn coarse(ticks: u64) -> u32 {
 /// Ticks in one unit of [`coarse`], as a shift.
 pub(crate) const COARSE_SHIFT: u32 = 8;
 
+impl Home {
+    /// The task that this thread polls has given itself, or its spawn site, away.
+    #[cold]
+    fn found_heavy(&self, why: &str) {
+        // Relaxed: a statistic.
+        self.found_heavy.fetch_add(1, Relaxed);
+        let id = crate::task::try_id();
+        if let Some((id, details)) = id.and_then(|id| Some((id, self.registry.details(id)?))) {
+            report::heavy(id, &details, why);
+        }
+    }
+}
+
 impl Schedule for &'static Home {
     #[inline]
     fn schedule(&self, runnable: Runnable) {
@@ -363,8 +401,8 @@ impl Schedule for &'static Home {
     fn polled(&self, weight: &Weight) {
         let long = budget::poll_was_long();
         // Relaxed: set before the runtime reaches other threads.
-        if self.learns.load(Relaxed) {
-            weight.record(long);
+        if self.learns.load(Relaxed) && weight.record(long) {
+            self.found_heavy("its polls are long");
         }
     }
 
@@ -381,14 +419,15 @@ impl Schedule for &'static Home {
     #[inline]
     fn release(&self, id: Id, weight: &Weight) -> bool {
         let long = budget::poll_was_long();
-        let Some(site) = self.registry.release(id) else {
-            return false;
-        };
         // Relaxed: set before the runtime reaches other threads.
-        if weight.never_waited() && self.learns.load(Relaxed) {
-            self.sites.record(site, long);
+        let judged = weight.never_waited() && self.learns.load(Relaxed);
+        if judged && self.sites.record(weight.site(), long) {
+            self.found_heavy("tasks from its spawn site compute");
         }
-        true
+        match current::release(self, id) {
+            Some(released) => released,
+            None => self.registry.release(id),
+        }
     }
 
     fn details(&self, id: Id) -> Option<Details> {

@@ -18,14 +18,14 @@
 use super::current::{self, Current};
 use super::home::{COARSE_SHIFT, Resident, coarse};
 use super::park::{Parker, Unpark};
-use super::shared::PanicHook;
 use super::{Drive, Home, Parked, Policy};
 use crate::budget;
 use crate::clock::tsc::{Scale, Ticks};
-use crate::metrics::WorkerCounters;
+use crate::metrics::{Counter, WorkerCounters, WorkerMetrics};
+use crate::report::PanicHook;
 use crate::sync::atomic::Ordering::{AcqRel, Release};
 use crate::sync::{AtomicBool, Mutex, thread};
-use crate::task::{CurrentTask, Details, JoinError, JoinHandle, NewTask, Runnable};
+use crate::task::{CurrentTask, Details, JoinError, JoinHandle, NewTask, Own, Runnable};
 use std::collections::VecDeque;
 use std::fmt;
 use std::pin::{Pin, pin};
@@ -39,7 +39,9 @@ pub(crate) struct Deadlock;
 /// What all threads see of a current-thread scheduler.
 pub(crate) struct LocalShared {
     pub(crate) home: &'static Home,
-    pub(crate) counters: WorkerCounters,
+    counters: WorkerCounters,
+    /// Tasks that are ready, after the last poll.
+    queue_depth: Counter,
     parker: Parker,
     drive: Arc<dyn Drive>,
     panic_hook: PanicHook,
@@ -58,9 +60,19 @@ pub(crate) struct LocalShared {
 pub(crate) struct LocalCore {
     shared: Arc<LocalShared>,
     ready: VecDeque<Runnable>,
+    /// Its shard of the registry.
+    pub(super) own: Option<Own>,
     n_wakes: u32,
     now: Ticks,
     last_turn: Ticks,
+}
+
+impl Drop for LocalCore {
+    fn drop(&mut self) {
+        if let Some(own) = self.own.take() {
+            self.shared.home.registry.take_back(own);
+        }
+    }
 }
 
 impl LocalCore {
@@ -99,8 +111,7 @@ impl LocalCore {
         let end = budget::take_end();
         self.now = end.unwrap_or_else(|| self.shared.scale.ticks());
         let counters = &self.shared.counters;
-        counters.polls.add(1);
-        counters.queue_depth.set(self.ready.len() as u64);
+        self.shared.queue_depth.set(self.ready.len() as u64);
         counters.poll_ticks.record(self.now.since(start));
         if let Some(stamp) = stamp {
             let waited = coarse(start.0).wrapping_sub(stamp);
@@ -128,10 +139,11 @@ impl LocalShared {
         panic_hook: PanicHook,
         owner: Option<thread::ThreadId>,
     ) -> Arc<Self> {
-        let scale = Scale::get();
+        let scale = *Scale::get();
         let shared = Arc::new(Self {
             home,
             counters: WorkerCounters::new(),
+            queue_depth: Counter::default(),
             parker: Parker::new(),
             drive,
             panic_hook,
@@ -145,6 +157,7 @@ impl LocalShared {
         let core = LocalCore {
             shared: shared.clone(),
             ready: VecDeque::new(),
+            own: home.registry.lend(0),
             n_wakes: 0,
             now: scale.ticks(),
             last_turn: scale.ticks(),
@@ -152,6 +165,11 @@ impl LocalShared {
         *shared.core.lock() = Some(Box::new(core));
         shared.counters.parked(scale.ticks());
         shared
+    }
+
+    pub(crate) fn snapshot(&self, started: Ticks) -> WorkerMetrics {
+        let queue_depth = self.queue_depth.get() as usize;
+        self.counters.snapshot(started, queue_depth)
     }
 
     /// Spawns a future that never leaves this thread. `None`: this is not the owner's thread, or
@@ -354,6 +372,7 @@ impl LocalShared {
             self.home.registry.close_and_abort_all();
             core.ready.drain(..).for_each(drop);
             self.home.abandon();
+            drop(core);
             return self.home.vacate();
         }
         // Wakes of futures that are dropped below go to the core's queue.

@@ -5,17 +5,18 @@
 use super::alarm::Alarm;
 use super::home::{Home, Resident};
 use super::park::{Parker, Unpark};
-use super::queue::LocalQueue;
+use super::queue::{Aged, LocalQueue};
 use super::spare::Called;
 use super::worker::{Core, run};
 use super::{Drive, Policy};
 use crate::budget;
 use crate::clock::tsc::{Scale, Ticks};
-use crate::metrics::WorkerCounters;
+use crate::metrics::{WorkerCounters, WorkerMetrics};
+use crate::report::PanicHook;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::deque::Stealer;
-use crate::sync::{AtomicBool, AtomicU64, CachePadded, Condvar, Mutex};
-use crate::task::{Id, JoinError, Runnable};
+use crate::sync::{AtomicBool, AtomicU8, AtomicU64, CachePadded, Condvar, Mutex};
+use crate::task::{Class, Id, JoinError, Runnable};
 use std::fmt;
 use std::sync::Arc;
 
@@ -24,9 +25,6 @@ pub(crate) trait Roles: Send + Sync + 'static {
     /// Has a thread call `f` soon, whatever limits there are.
     fn play(&self, f: Box<dyn FnOnce() + Send>) -> std::io::Result<()>;
 }
-
-/// Called with the panic that nobody joined.
-pub(crate) type PanicHook = Arc<dyn Fn(&JoinError) + Send + Sync>;
 
 /// What all workers of a runtime see.
 pub(crate) struct Shared {
@@ -50,17 +48,18 @@ pub(crate) struct Shared {
 /// The part of a worker that others may touch.
 pub(crate) struct Remote {
     pub(super) stealer: Stealer<Runnable>,
+    pub(super) aged: Aged,
     pub(super) parker: Parker,
     /// The core while no thread plays the worker.
     pub(super) core: Mutex<Option<Box<Core>>>,
-    pub(crate) counters: WorkerCounters,
+    pub(super) counters: WorkerCounters,
     /// When the current poll began, in ticks; 0 between polls. Written by the thread that plays
     /// the worker, as the next two; Relaxed, since whoever reads them only judges by them.
     pub(super) poll_began: AtomicU64,
     /// Which task it polls.
     pub(super) polled_task: AtomicU64,
-    /// The task is heavy, and so the poll is counted by the worker itself.
-    pub(super) polls_heavy: AtomicBool,
+    /// How heavy it is. A heavy task's poll is counted by the worker itself.
+    pub(super) polled_class: AtomicU8,
 }
 
 impl Shared {
@@ -72,17 +71,19 @@ impl Shared {
         policy: &Policy,
         panic_hook: PanicHook,
     ) -> Arc<Self> {
-        let scale = Scale::get();
-        let queues: Vec<LocalQueue> = (0..=n_workers).map(|_| LocalQueue::new()).collect();
-        let remotes = queues.iter().map(|queue| {
+        let scale = *Scale::get();
+        let (queues, slots): (Vec<LocalQueue>, Vec<Aged>) =
+            (0..=n_workers).map(|_| LocalQueue::new()).unzip();
+        let remotes = queues.iter().zip(slots).map(|(queue, aged)| {
             CachePadded::new(Remote {
                 stealer: queue.stealer(),
+                aged,
                 parker: Parker::new(),
                 core: Mutex::new(None),
                 counters: WorkerCounters::new(),
                 poll_began: AtomicU64::new(0),
                 polled_task: AtomicU64::new(0),
-                polls_heavy: AtomicBool::new(false),
+                polled_class: AtomicU8::new(Class::Light as u8),
             })
         });
         let shared = Arc::new(Self {
@@ -150,10 +151,18 @@ impl Shared {
         self.drive.entrust_timers(worker);
     }
 
-    /// The spare is in a long poll itself: others take what it has queued, and the driver.
-    pub(crate) fn relieve_spare(&self) {
-        self.home.wake_after_local_push();
-        self.man_the_driver();
+    /// The worker is in a long poll: what it has queued is for others, and so is the driver, if it is
+    /// the spare.
+    pub(crate) fn relieve(&self, worker: usize) {
+        if worker == self.spare_idx() {
+            self.man_the_driver();
+        }
+        let remote = &self.remotes[worker];
+        if let Some(tenant) = remote.aged.take() {
+            self.home.schedule_elsewhere(tenant);
+        } else if !remote.stealer.is_empty() {
+            self.home.wake_after_remote_push();
+        }
     }
 
     /// Nobody computes any more: the spare should rest.
@@ -296,6 +305,10 @@ impl Resident for Shared {
 }
 
 impl Remote {
+    pub(crate) fn snapshot(&self, started: Ticks) -> WorkerMetrics {
+        self.counters.snapshot(started, self.stealer.len())
+    }
+
     /// The poll that the worker is in: the task, and when it began.
     pub(crate) fn poll(&self) -> Option<(Id, Ticks)> {
         // Relaxed, both: see the fields.
@@ -311,13 +324,17 @@ impl Remote {
     pub(super) fn forget_poll(&self) {
         // Relaxed, both: see the fields.
         self.poll_began.store(0, Relaxed);
-        self.polls_heavy.store(false, Relaxed);
+        self.polled_class.store(Class::Light as u8, Relaxed);
     }
 
-    /// The worker has counted itself among those that compute.
-    pub(crate) fn counts_itself(&self) -> bool {
+    /// Of a class other than light: the worker has counted itself among those that compute.
+    pub(crate) fn polled_class(&self) -> Class {
         // Relaxed: see the fields.
-        self.polls_heavy.load(Relaxed)
+        match self.polled_class.load(Relaxed) {
+            declared if declared == Class::Declared as u8 => Class::Declared,
+            heavy if heavy == Class::Heavy as u8 => Class::Heavy,
+            _ => Class::Light,
+        }
     }
 }
 

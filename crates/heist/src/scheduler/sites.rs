@@ -32,27 +32,30 @@ impl Sites {
         self.0.iter().for_each(|place| place.store(0, Relaxed));
     }
 
-    fn place(&self, site: &'static Location<'static>) -> &AtomicU8 {
+    /// Where a site is in the table.
+    #[inline]
+    pub(crate) fn place_of(site: &'static Location<'static>) -> u16 {
         let address = std::ptr::from_ref(site).addr() as u64;
         let hash = address.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54;
-        &self.0[hash as usize % PLACES]
+        hash as u16 % PLACES as u16
     }
 
-    /// Whether new tasks from here should be heavy.
+    /// Whether new tasks from the site at this place should be heavy.
     #[inline]
-    pub(crate) fn is_heavy(&self, site: &'static Location<'static>) -> bool {
-        self.place(site).load(Relaxed) >= HEAVY
+    pub(crate) fn is_heavy(&self, place: u16) -> bool {
+        self.0[usize::from(place) % PLACES].load(Relaxed) >= HEAVY
     }
 
-    /// A task from here has ended, in a long poll or a short one.
+    /// A task from there has ended, in a long poll or a short one. `true`: this made the site heavy.
     #[inline]
-    pub(crate) fn record(&self, site: &'static Location<'static>, long: bool) {
-        let place = self.place(site);
+    pub(crate) fn record(&self, place: u16, long: bool) -> bool {
+        let place = &self.0[usize::from(place) % PLACES];
         let seen = place.load(Relaxed);
         match long {
             true if seen < MOST => place.store(seen + 1, Relaxed),
             false if seen > 0 => place.store(seen - 1, Relaxed),
             _ => {}
         }
+        long && seen + 1 == HEAVY
     }
 }

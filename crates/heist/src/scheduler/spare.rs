@@ -9,10 +9,15 @@
 //! - **\[W2\]** The spare gives the driver up before it looks for a sleeper to send there, and a
 //!   sleeper is on the list before it tries the driver: one of the two gets it.
 //!
+//! - **\[W3\]** While it works, the spare says that it is about to sleep before it looks at every queue
+//!   once more; whoever pushes looks at the word after the push, if all regular workers compute. So one
+//!   of the two sees the other, and only the first of many pushers wakes it. The last worker to count
+//!   itself looks at the queues for those who pushed before.
+//!
 //! Tests: `scheduler/tests/loom.rs`, `tests/it/rescue.rs`.
 
-use crate::sync::atomic::Ordering::SeqCst;
-use crate::sync::{AtomicU8, AtomicUsize, fence};
+use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
+use crate::sync::{AtomicBool, AtomicU8, AtomicUsize, fence};
 
 /// No thread has played the spare yet.
 const UNBORN: u8 = 0;
@@ -36,6 +41,7 @@ pub(crate) enum Called {
 pub(crate) struct Spare {
     computing: AtomicUsize,
     state: AtomicU8,
+    asleep: AtomicBool,
 }
 
 impl Spare {
@@ -43,6 +49,7 @@ impl Spare {
         Self {
             computing: AtomicUsize::new(0),
             state: AtomicU8::new(UNBORN),
+            asleep: AtomicBool::new(false),
         }
     }
 
@@ -52,6 +59,8 @@ impl Spare {
         self.computing.store(0, SeqCst);
         // ORDERING: as above.
         self.state.store(UNBORN, SeqCst);
+        // ORDERING: as above.
+        self.asleep.store(false, SeqCst);
     }
 
     /// A regular worker begins to compute. Answers how many do now.
@@ -88,6 +97,25 @@ impl Spare {
     pub(crate) fn works(&self) -> bool {
         // ORDERING: SeqCst, for the single order of the state.
         self.state.load(SeqCst) == WORKS
+    }
+
+    /// It is about to sleep although it works; after this it must look at every queue [W3].
+    pub(crate) fn announce_sleep(&self) {
+        // ORDERING: SeqCst, and a fence: the word comes before the look at the queues.
+        self.asleep.store(true, SeqCst);
+        fence(SeqCst);
+    }
+
+    pub(crate) fn announce_wake(&self) {
+        // Relaxed: who reads an old value wakes it for nothing.
+        self.asleep.store(false, Relaxed);
+    }
+
+    /// After a push and a SeqCst fence: must the caller unpark it [W3]?
+    #[inline]
+    pub(crate) fn wants_wake(&self) -> bool {
+        // Relaxed, both: the fence came before; one of the pushers is enough.
+        self.asleep.load(Relaxed) && self.asleep.swap(false, Relaxed)
     }
 
     /// There was no thread for it.

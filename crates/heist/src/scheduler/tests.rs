@@ -1,6 +1,8 @@
 //! Tests of the schedulers' parts, by level. The schedulers as a whole: `tests/it/`.
 
 #[cfg(not(heist_loom))]
+mod biased;
+#[cfg(not(heist_loom))]
 mod home;
 #[cfg(not(heist_loom))]
 mod idle;

@@ -1,8 +1,9 @@
 //! A worker of the multi-thread scheduler.
 //!
 //! The worker's private state is its [`Core`]; the part that others may touch is its [`Remote`]. A
-//! thread that plays the worker keeps the core in `scheduler/current.rs` and loops [`run`]: `tick`
-//! until there is nothing, then park. `tick` never blocks.
+//! thread that plays the worker keeps the core in `scheduler/current.rs` and loops [`run`]: it asks
+//! the core for the next [`Step`], and polls a task, gives the driver a turn, or parks. Only parking
+//! blocks.
 //!
 //! `block_in_place` takes the core from its thread, leaves it in the remote, and asks for another
 //! thread to play the worker. Afterwards the first thread takes the core back if nobody has it
@@ -28,7 +29,7 @@ use crate::budget;
 use crate::clock::tsc::Ticks;
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::deque::Steal;
-use crate::task::{CurrentTask, Runnable};
+use crate::task::{Class, CurrentTask, Own, Runnable, TaskRef};
 use std::fmt;
 use std::sync::Arc;
 
@@ -42,6 +43,8 @@ pub(crate) struct Core {
     shared: Arc<Shared>,
     idx: usize,
     queue: LocalQueue,
+    /// Its shard of the registry.
+    pub(super) own: Option<Own>,
     n_ticks: u32,
     n_wakes: u32,
     searching: bool,
@@ -52,6 +55,10 @@ pub(crate) struct Core {
     heavy_due: Ticks,
     /// Wakes come from a turn of the driver: queue them, and wake a peer once, afterwards.
     in_turn: bool,
+    /// A poll is under way, or has just ended: it is not counted yet.
+    in_poll: bool,
+    /// When its task was woken, where that was sampled.
+    stamp: Option<u32>,
     /// The end of the last poll.
     now: Ticks,
     last_turn: Ticks,
@@ -66,11 +73,20 @@ impl fmt::Debug for Core {
     }
 }
 
+impl Drop for Core {
+    fn drop(&mut self) {
+        if let Some(own) = self.own.take() {
+            self.shared.home.registry.take_back(own);
+        }
+    }
+}
+
 impl Core {
     pub(super) fn new(shared: Arc<Shared>, idx: usize, queue: LocalQueue) -> Self {
         let now = shared.scale.ticks();
         Self {
             is_spare: idx == shared.spare_idx(),
+            own: shared.home.registry.lend(idx),
             shared,
             idx,
             queue,
@@ -80,6 +96,8 @@ impl Core {
             computes: false,
             heavy_due: Ticks::default(),
             in_turn: false,
+            in_poll: false,
+            stamp: None,
             now,
             last_turn: now,
             rng: 0x9e37_79b9_7f4a_7c15 ^ ((idx as u64 + 1) << 17),
@@ -91,6 +109,11 @@ impl Core {
         while let Some(runnable) = self.queue.pop() {
             drop(runnable);
         }
+    }
+
+    /// What others have completed of its tasks. To be dropped where user code may run.
+    fn collect(&mut self) -> Vec<TaskRef> {
+        self.own.as_mut().map_or_else(Vec::new, Own::collect)
     }
 
     #[inline]
@@ -113,15 +136,13 @@ impl Core {
         self.queue.has_stealable()
     }
 
-    /// A forked job, when there is nothing else to do; and whether this was the last to search [S5].
-    fn take_forked(&mut self) -> Option<(Work, bool)> {
+    /// A forked job, when there is nothing else to do.
+    fn take_forked(&self) -> Option<Work> {
         if self.is_spare {
             return None;
         }
         let home = self.shared.home;
-        let start = self.rng as usize;
-        let work = home.forks.steal(start, home.any_computes())?;
-        Some((work, self.found_work()))
+        home.forks.steal(self.rng as usize, home.any_computes())
     }
 
     /// It polls a heavy task, behind which nothing should wait.
@@ -231,15 +252,53 @@ impl Core {
         self.shared.home.idle.stop_searching()
     }
 
+    /// What to do now.
+    #[inline]
+    fn step(&mut self) -> Step {
+        self.end_poll();
+        if self.now.since(self.last_turn) >= self.shared.event_interval {
+            self.remote().forget_poll();
+            return Step::Turn;
+        }
+        match self.next() {
+            Some(runnable) => {
+                self.begin_poll(&runnable);
+                Step::Run(runnable, self.found_work())
+            }
+            None => match self.take_forked() {
+                Some(work) => {
+                    self.begin_forked(&work);
+                    Step::Serve(work, self.found_work())
+                }
+                None => {
+                    self.remote().forget_poll();
+                    Step::Park
+                }
+            },
+        }
+    }
+
+    /// The same as `begin_poll` for a job of somebody's task. It is no poll, and may take its time.
+    fn begin_forked(&mut self, work: &Work) {
+        self.stamp = None;
+        let remote = self.remote();
+        // Relaxed, all: see the fields.
+        let class = Class::Declared as u8;
+        remote.polled_class.store(class, Relaxed);
+        remote.polled_task.store(work.task(), Relaxed);
+        remote.poll_began.store(self.now.0, Relaxed);
+    }
+
     /// Writes down for the monitor what is about to be polled.
     #[inline]
-    fn begin_poll(&self, runnable: &Runnable) {
+    fn begin_poll(&mut self, runnable: &Runnable) {
+        self.in_poll = true;
+        self.stamp = runnable.take_wake_stamp();
+        budget::begin_poll(self.now, self.shared.budget_limit);
         let remote = self.remote();
-        let heavy = runnable.weight().is_heavy();
         // Relaxed, all: see the fields.
-        if remote.polls_heavy.load(Relaxed) != heavy {
-            remote.polls_heavy.store(heavy, Relaxed);
-        }
+        let class = runnable.weight().class() as u8;
+        remote.polled_class.store(class, Relaxed);
         remote.polled_task.store(runnable.id().to_bits(), Relaxed);
         remote.poll_began.store(self.now.0, Relaxed);
     }
@@ -247,30 +306,31 @@ impl Core {
     /// Something that a thief, or this worker at a second look, could run.
     fn sees_work(&self, look_at_peers: bool) -> bool {
         let home = self.shared.home;
-        if self.queue.len() > 0 || !home.injector().is_empty() {
+        if !self.is_spare && (!home.heavy().is_empty() || home.forks.look_before_parking()) {
             return true;
         }
-        if !self.is_spare && !home.heavy().is_empty() {
-            return true;
-        }
-        if !self.is_spare && home.forks.look_before_parking() {
+        self.sees_light_work(look_at_peers)
+    }
+
+    fn sees_light_work(&self, look_at_peers: bool) -> bool {
+        if self.queue.len() > 0 || !self.shared.home.injector().is_empty() {
             return true;
         }
         look_at_peers && self.shared.remotes.iter().any(|r| !r.stealer.is_empty())
     }
 
-    fn count_poll(&mut self, stamp: Option<u32>) {
+    /// Counts the poll that has ended, if there was one.
+    #[inline]
+    fn end_poll(&mut self) {
+        if !std::mem::take(&mut self.in_poll) {
+            return;
+        }
         let start = self.now;
         let end = budget::take_end();
         self.now = end.unwrap_or_else(|| self.shared.scale.ticks());
-        let remote = self.remote();
-        // Relaxed: see the field.
-        remote.poll_began.store(0, Relaxed);
-        let counters = &remote.counters;
-        counters.polls.add(1);
-        counters.queue_depth.set(self.queue.len() as u64);
+        let counters = &self.remote().counters;
         counters.poll_ticks.record(self.now.since(start));
-        if let Some(stamp) = stamp {
+        if let Some(stamp) = self.stamp {
             let waited = coarse(start.0).wrapping_sub(stamp);
             // A stamp newer than our clock reading is a wait of nothing.
             let waited = if waited > u32::MAX / 2 { 0 } else { waited };
@@ -281,69 +341,34 @@ impl Core {
     }
 }
 
-/// What one step did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Tick {
-    Ran,
+/// What a worker is to do next.
+enum Step {
+    /// Poll it; before, wake a peer if so said [S5].
+    Run(Runnable, bool),
+    /// The same for a forked job.
+    Serve(Work, bool),
+    /// Give the driver a turn.
+    Turn,
     /// Nothing to run anywhere.
-    Idle,
-    /// Another thread plays this worker now.
-    Lost,
+    Park,
 }
 
-/// One step: perhaps a turn of the driver, then one task. Never blocks.
-fn tick(shared: &Arc<Shared>) -> Tick {
-    let due =
-        current::with_worker(|core| core.now.since(core.last_turn) >= core.shared.event_interval);
-    match due {
-        None => return Tick::Lost,
-        Some(true) => turn(shared),
-        Some(false) => {}
-    }
-    let next = current::with_worker(|core| {
-        core.next().map(|runnable| {
-            core.begin_poll(&runnable);
-            (runnable, core.found_work(), core.now)
-        })
-    });
-    let (runnable, last_searcher, now) = match next {
-        None => return Tick::Lost,
-        Some(None) => return serve_forks(shared),
-        Some(Some(next)) => next,
-    };
-    if last_searcher {
-        shared.home.wake_after_local_push();
-    }
-    let stamp = runnable.take_wake_stamp();
+/// Polls a task. Never blocks.
+#[inline]
+fn poll(shared: &Arc<Shared>, runnable: Runnable) {
     let id = CurrentTask::enter(runnable.id());
-    budget::begin_poll(now, shared.budget_limit);
     match runnable.weight().is_heavy() {
         true => run_heavy(shared, || runnable.run()),
         false => runnable.run(),
     }
     budget::end_poll();
     drop(id);
-    match current::with_worker(|core| core.count_poll(stamp)) {
-        Some(()) => Tick::Ran,
-        None => Tick::Lost,
-    }
 }
 
-/// Runs a forked job, if there is one.
-fn serve_forks(shared: &Arc<Shared>) -> Tick {
-    let (work, last_searcher) = match current::with_worker(Core::take_forked) {
-        None => return Tick::Lost,
-        Some(None) => return Tick::Idle,
-        Some(Some(found)) => found,
-    };
-    if last_searcher {
-        shared.home.wake_after_local_push();
-    }
+/// Runs a forked job.
+fn serve(shared: &Arc<Shared>, work: Work) {
     run_heavy(shared, || work.run());
-    match current::with_worker(|core| core.now = core.shared.scale.ticks()) {
-        Some(()) => Tick::Ran,
-        None => Tick::Lost,
-    }
+    current::with_worker(|core| core.now = core.shared.scale.ticks());
 }
 
 /// Runs what is heavy, with the spare at hand for everything else.
@@ -362,6 +387,10 @@ fn run_heavy(shared: &Arc<Shared>, run: impl FnOnce()) {
     }
     if shared.home.begin_heavy() {
         shared.call_spare();
+        // [W3]: who pushed before we counted ourselves relied on us.
+        if current::with_worker(|core| core.sees_light_work(true)) == Some(true) {
+            shared.home.wake_spare();
+        }
     }
     if let Some(idx) = current::with_worker(|core| core.idx) {
         shared.drive.entrust_timers(idx);
@@ -400,6 +429,8 @@ fn turn(shared: &Arc<Shared>) {
 
 /// Blocks until there may be something to do.
 fn park(shared: &Arc<Shared>) {
+    // PANIC: the drop of a joiner's waker is user code; the task's end catches what it throws.
+    drop(current::with_worker(Core::collect));
     if current::with_worker(|core| core.is_spare) == Some(true) {
         return park_spare(shared);
     }
@@ -409,8 +440,10 @@ fn park(shared: &Arc<Shared>) {
         core.searching = false;
         let counters = &core.remote().counters;
         counters.parked(core.shared.scale.ticks());
-        // [S2]: we have said that we park; now look once more.
-        let stay = core.sees_work(was_last_searcher) || core.shared.is_shut_down();
+        // [S2]: we have said that we park; now look once more. The queues of workers that compute
+        // have nobody else who would come to them.
+        let look_at_peers = was_last_searcher || home.any_computes();
+        let stay = core.sees_work(look_at_peers) || core.shared.is_shut_down();
         core.in_turn = true;
         (core.idx, stay)
     });
@@ -449,12 +482,13 @@ fn park_spare(shared: &Arc<Shared>) {
     };
     set_in_turn(true);
     if shared.home.any_computes() {
-        // Whoever pushes while all compute leaves us the token, so nothing is missed between this
-        // look and the wait.
+        shared.home.spare.announce_sleep();
+        // [W3]: whoever pushes from now on leaves us the token.
         if current::with_worker(|core| core.sees_work(true)) == Some(false) {
             // PANIC: wakers are user code; the driver catches what they throw.
             shared.drive.park(idx, true, parker);
         }
+        shared.home.spare.announce_wake();
     } else {
         rest(shared);
     }
@@ -488,12 +522,26 @@ pub(super) fn run(shared: &Arc<Shared>, idx: usize) {
     let previous = current::replace(Current::Worker(core));
     let _role = fork::begin_role();
     while !shared.is_shut_down() {
-        match tick(shared) {
-            Tick::Ran => {}
-            Tick::Idle => park(shared),
-            Tick::Lost => break,
+        // `None`: another thread plays this worker now.
+        match current::with_worker(Core::step) {
+            Some(Step::Run(runnable, wake_peer)) => {
+                if wake_peer {
+                    shared.home.wake_after_local_push();
+                }
+                poll(shared, runnable);
+            }
+            Some(Step::Serve(work, wake_peer)) => {
+                if wake_peer {
+                    shared.home.wake_after_local_push();
+                }
+                serve(shared, work);
+            }
+            Some(Step::Turn) => turn(shared),
+            Some(Step::Park) => park(shared),
+            None => break,
         }
     }
+    current::with_worker(Core::end_poll);
     if let Current::Worker(core) = current::replace(previous) {
         *shared.remotes[idx].core.lock() = Some(core);
     }
@@ -517,6 +565,7 @@ pub(crate) fn block_in_place<R>(f: impl FnOnce() -> R) -> R {
     debug_assert!(!searching, "a worker that runs a task does not search");
     // What the poll has written down of itself is not true of whoever plays the worker next.
     core.computes = false;
+    core.in_poll = false;
     core.remote().forget_poll();
     *shared.remotes[idx].core.lock() = Some(core);
     // The core comes back even if `f` unwinds.
@@ -542,7 +591,10 @@ struct TakeBack {
 
 impl Drop for TakeBack {
     fn drop(&mut self) {
-        if let Some(core) = self.shared.remotes[self.idx].core.lock().take() {
+        let core = self.shared.remotes[self.idx].core.lock().take();
+        if let Some(mut core) = core {
+            // The poll goes on.
+            core.in_poll = true;
             current::replace(Current::Worker(core));
         }
     }

@@ -6,6 +6,7 @@ pub(crate) use loom::sync::atomic;
 pub(crate) use loom::sync::atomic::{
     AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, fence,
 };
+pub(crate) use loom::thread_local;
 
 /// The mutexed twins of the work-stealing queues.
 pub(crate) mod deque {

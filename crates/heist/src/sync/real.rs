@@ -1,6 +1,5 @@
 //! The real primitives: `std` atomics, parking_lot locks, crossbeam deques.
 
-#[cfg(test)]
 pub(crate) use std::sync::Arc;
 pub(crate) use std::sync::atomic;
 pub(crate) use std::sync::atomic::{
@@ -8,6 +7,17 @@ pub(crate) use std::sync::atomic::{
 };
 
 pub(crate) use parking_lot::{Mutex, MutexGuard};
+
+/// A thread-local of this shape is one plain load away.
+macro_rules! const_thread_local {
+    ($(#[$attribute:meta])* static $name:ident: $type:ty = $value:expr;) => {
+        std::thread_local! {
+            $(#[$attribute])*
+            static $name: $type = const { $value };
+        }
+    };
+}
+pub(crate) use const_thread_local as thread_local;
 
 /// Work-stealing queues.
 pub(crate) mod deque {

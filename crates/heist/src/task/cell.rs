@@ -42,7 +42,7 @@ pub(super) struct Header {
 
 // The promise of the module: a cache line at most.
 #[cfg(all(not(heist_loom), target_pointer_width = "64"))]
-const _: () = assert!(size_of::<Header>() <= 56);
+const _: () = assert!(size_of::<Header>() <= 48);
 
 impl Header {
     fn new(vtable: &'static Vtable) -> Self {

@@ -27,7 +27,6 @@ use std::task::{Context, Poll, ready};
 /// ```
 pub struct JoinHandle<T> {
     join: JoinRef<T>,
-    id: Id,
 }
 
 impl<T> UnwindSafe for JoinHandle<T> {}
@@ -36,8 +35,7 @@ impl<T> Unpin for JoinHandle<T> {}
 
 impl<T> JoinHandle<T> {
     pub(crate) fn new(join: JoinRef<T>) -> Self {
-        let id = join.task().id();
-        Self { join, id }
+        Self { join }
     }
 
     /// Asks that the task's future be dropped at its next yield instead of being polled again.
@@ -53,13 +51,12 @@ impl<T> JoinHandle<T> {
     pub fn abort_handle(&self) -> AbortHandle {
         AbortHandle {
             task: self.join.task().clone(),
-            id: self.id,
         }
     }
 
     /// The task's id.
     pub fn id(&self) -> Id {
-        self.id
+        self.join.task().id()
     }
 
     /// Whether the task is complete: it returned, panicked, or was aborted and dropped.
@@ -80,7 +77,9 @@ impl<T> Future for JoinHandle<T> {
 
 impl<T> fmt::Debug for JoinHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JoinHandle").field("id", &self.id).finish()
+        f.debug_struct("JoinHandle")
+            .field("id", &self.id())
+            .finish()
     }
 }
 
@@ -97,7 +96,6 @@ impl<T> fmt::Debug for JoinHandle<T> {
 #[derive(Clone)]
 pub struct AbortHandle {
     task: TaskRef,
-    id: Id,
 }
 
 impl UnwindSafe for AbortHandle {}
@@ -116,13 +114,15 @@ impl AbortHandle {
 
     /// The task's id.
     pub fn id(&self) -> Id {
-        self.id
+        self.task.id()
     }
 }
 
 impl fmt::Debug for AbortHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AbortHandle").field("id", &self.id).finish()
+        f.debug_struct("AbortHandle")
+            .field("id", &self.id())
+            .finish()
     }
 }
 

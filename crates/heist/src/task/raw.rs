@@ -13,7 +13,8 @@
 use super::cell::{Cell, Header};
 use super::id::Id;
 use super::join::{Failure, JoinError};
-use super::state::{Finish, Idle, Phase, Start, Wake};
+use super::polled::{self, Polled};
+use super::state::{Finish, Idle, JoinDropped, Phase, Start, Wake};
 use super::{Schedule, Weight, waker};
 use std::fmt;
 use std::marker::PhantomData;
@@ -92,7 +93,7 @@ impl<T> NewTask<T> {
             runnable: Runnable(TaskRef(header)),
             registered: TaskRef(header),
             join: JoinRef {
-                task: TaskRef(header),
+                task: ManuallyDrop::new(TaskRef(header)),
                 has_output: true,
                 output: PhantomData,
             },
@@ -164,6 +165,9 @@ impl TaskRef {
     }
 
     pub(super) fn wake_by_ref(&self) {
+        if polled::wakes_itself(self.0.addr().get()) {
+            return;
+        }
         match self
             .header()
             .state
@@ -279,7 +283,8 @@ impl Drop for Runnable {
 /// The join handle's reference: the right to the output. There is one a task, and `T` is the type
 /// of the task's output.
 pub(crate) struct JoinRef<T> {
-    task: TaskRef,
+    /// Its reference is given up by this one's own drop.
+    task: ManuallyDrop<TaskRef>,
     /// The output was not taken yet.
     has_output: bool,
     /// As for a mutex: sharing the handle shares no `T`, sending it may send one.
@@ -349,21 +354,30 @@ impl<T> JoinRef<T> {
 impl<T> Drop for JoinRef<T> {
     fn drop(&mut self) {
         let header = self.task.header();
-        let dropped = header
-            .state
-            .update(super::state::Snapshot::drop_join_handle);
-        if dropped.drop_output && self.has_output {
-            // SAFETY: the task is complete and JOIN_INTEREST was set until now, so by [T6] the
-            // output is ours; it was not taken.
-            unsafe { (header.vtable.drop_output)(self.task.0) }
+        if self.has_output {
+            let dropped = header
+                .state
+                .update(super::state::Snapshot::drop_join_handle);
+            match dropped {
+                JoinDropped::Done => return,
+                // SAFETY: the transition dropped the last reference.
+                JoinDropped::Dealloc => return unsafe { (header.vtable.dealloc)(self.task.0) },
+                // SAFETY: the task is complete and JOIN_INTEREST was set until now, so by [T6] the
+                // output is ours; it was not taken.
+                JoinDropped::Output => unsafe { (header.vtable.drop_output)(self.task.0) },
+                JoinDropped::Waker => {
+                    let waker = header.joiner.with_mut(|joiner| {
+                        // SAFETY: the transition cleared JOIN_WAKER before COMPLETE, so by [T7]
+                        // the field is ours.
+                        unsafe { joiner.replace(None) }
+                    });
+                    ignore_panic(|| drop(waker));
+                }
+            }
         }
-        if dropped.drop_waker {
-            let waker = header.joiner.with_mut(|joiner| {
-                // SAFETY: the transition cleared JOIN_WAKER before COMPLETE, so by [T7] the field
-                // is ours.
-                unsafe { joiner.replace(None) }
-            });
-            ignore_panic(|| drop(waker));
+        if header.state.sub_refs(1) {
+            // SAFETY: it was the last reference.
+            unsafe { (header.vtable.dealloc)(self.task.0) }
         }
     }
 }
@@ -399,10 +413,12 @@ unsafe fn poll<F: Future, S: Schedule + Clone>(header: NonNull<Header>) {
     let task = ManuallyDrop::new(TaskRef(header));
     let waker = waker::borrowed(&task);
     let mut cx = Context::from_waker(&waker);
+    let noted = Polled::enter(header.addr().get());
     let polled = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: we hold RUNNING, and the future is alive until we drop it below.
         unsafe { cell.poll_future(&mut cx) }
     }));
+    let woke_itself = noted.leave();
     let output = match polled {
         Ok(Poll::Ready(output)) => Ok(output),
         Err(payload) => Err(payload),
@@ -410,6 +426,10 @@ unsafe fn poll<F: Future, S: Schedule + Clone>(header: NonNull<Header>) {
             // Once the runnable is handed on the cell may be freed at any time.
             let scheduler = cell.scheduler.clone();
             scheduler.polled(&cell.header.weight);
+            if woke_itself && !cell.header.state.load().is_aborted() {
+                // [T10]: still RUNNING.
+                return scheduler.reschedule(Runnable(TaskRef(header)));
+            }
             match cell
                 .header
                 .state

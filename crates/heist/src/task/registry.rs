@@ -1,7 +1,9 @@
 //! The set of live tasks: found again at shutdown, and listed.
 //!
-//! Sharded, so that workers seldom meet; a task's id says its shard and slot. A task is in it from
-//! before it is scheduled until just before it completes, and its entry holds a counted reference.
+//! A task is in it from before it is scheduled until just before it completes, and its entry holds a
+//! counted reference; its id says its shard and slot. Shards are of two kinds. Each worker has one of
+//! its own (`registry/own.rs`), where spawning and completing on that worker cost no locked
+//! operation. All other threads share some, each behind a mutex.
 //!
 //! - **\[R1\]** Closing and inserting exclude each other a shard at a time: an insert that comes
 //!   after the close is refused, one that came before is found by the close. So no task outlives
@@ -9,12 +11,16 @@
 //!
 //! Tests: `task/tests/registry.rs`, `task/tests/loom.rs` (spawn against shutdown).
 
+mod own;
+
+pub(crate) use own::Own;
+
 use super::id::Id;
 use super::raw::TaskRef;
 use super::state::Phase;
 use crate::clock::tsc::Ticks;
-use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use crate::sync::{AtomicUsize, CachePadded, Mutex};
+use crate::sync::{CachePadded, Mutex, OnceLock};
+use own::Kept;
 use slab::Slab;
 use std::panic::Location;
 use std::sync::Arc;
@@ -31,15 +37,35 @@ pub(crate) enum Kind {
 /// What is remembered of a task for people.
 #[derive(Clone, Debug)]
 pub(crate) struct Details {
-    pub(crate) kind: Kind,
     pub(crate) site: &'static Location<'static>,
-    pub(crate) born: Ticks,
+    /// When it was born, with the kind in the lowest bit: a million entries should be small.
+    born: u64,
     /// Behind a thin pointer: most tasks have no name, and the entry should be small.
     #[expect(clippy::rc_buffer, reason = "a thin pointer in every entry")]
     pub(crate) name: Option<Arc<String>>,
 }
 
 impl Details {
+    #[inline]
+    pub(crate) fn new(kind: Kind, site: &'static Location<'static>, born: Ticks) -> Self {
+        Self {
+            site,
+            born: (born.0 << 1) | u64::from(kind == Kind::Blocking),
+            name: None,
+        }
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        match self.born & 1 {
+            0 => Kind::Async,
+            _ => Kind::Blocking,
+        }
+    }
+
+    pub(crate) fn born(&self) -> Ticks {
+        Ticks(self.born >> 1)
+    }
+
     pub(crate) fn name(&self) -> Option<&str> {
         self.name.as_ref().map(|name| name.as_str())
     }
@@ -55,14 +81,48 @@ struct Entry {
     details: Details,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shard {
+    idx: u8,
     entries: Slab<Entry>,
     closed: bool,
     /// Which of the home's residents may insert: spawns through the handle of an earlier one are
     /// refused.
     epoch: u64,
     generation: u32,
+}
+
+impl Shard {
+    fn new(idx: u8) -> Self {
+        Self {
+            idx,
+            entries: Slab::new(),
+            closed: true,
+            epoch: 0,
+            generation: 0,
+        }
+    }
+
+    #[inline]
+    fn insert(&mut self, epoch: u64, task: TaskRef, details: Details) -> Result<Id, TaskRef> {
+        if self.closed || self.epoch != epoch {
+            return Err(task);
+        }
+        self.generation = self.generation.wrapping_add(1);
+        let index = self.entries.insert(Entry { task, details });
+        let index = u32::try_from(index).expect("four billion tasks in one shard");
+        Ok(Id::new(self.generation, self.idx, index))
+    }
+
+    /// The entry's reference passes to the caller.
+    #[inline]
+    fn remove(&mut self, index: usize) -> Option<TaskRef> {
+        self.entries.try_remove(index).map(|entry| entry.task)
+    }
+
+    fn is_of(&self, epoch: u64) -> bool {
+        self.epoch == epoch
+    }
 }
 
 /// A copy of an entry.
@@ -73,37 +133,49 @@ pub(crate) struct Listed {
     pub(crate) phase: Phase,
 }
 
+/// An id has eight bits for the shard.
+const MAX_SHARDS: usize = 256;
+
 /// The set.
 #[derive(Debug)]
 pub(crate) struct Registry {
-    shards: Box<[CachePadded<Mutex<Shard>>]>,
-    /// Entries removed by a thread other than a shard's usual one still land in that shard; this
-    /// counts shards that are not yet empty after the close, so that shutdown can ask cheaply.
-    open_or_full: AtomicUsize,
+    shared: Box<[CachePadded<Mutex<Shard>>]>,
+    /// The workers' own, made when first lent.
+    kept: Box<[OnceLock<Box<Kept>>]>,
 }
 
 impl Registry {
-    /// Closed and empty; `n_shards` is at most 256.
-    pub(crate) fn new(n_shards: usize) -> Self {
-        assert!(
-            (1..=256).contains(&n_shards),
-            "an id has 8 bits for the shard"
-        );
+    /// Closed and empty, with this many shared shards, at most 128.
+    pub(crate) fn new(n_shared: usize) -> Self {
+        assert!((1..=MAX_SHARDS / 2).contains(&n_shared));
         Self {
-            shards: (0..n_shards)
-                .map(|_| {
-                    let closed = Shard {
-                        closed: true,
-                        ..Shard::default()
-                    };
-                    CachePadded::new(Mutex::new(closed))
-                })
+            shared: (0..n_shared)
+                .map(|idx| CachePadded::new(Mutex::new(Shard::new(idx as u8))))
                 .collect(),
-            open_or_full: AtomicUsize::new(0),
+            kept: (n_shared..MAX_SHARDS).map(|_| OnceLock::new()).collect(),
         }
     }
 
-    /// Takes a task in. `hint` picks the shard: the same thread should always give the same.
+    /// The shard of this worker's own, until [`Own::give_back`]. `None` where it is lent already, or
+    /// there are more workers than shards: then the worker shares.
+    pub(crate) fn lend(&self, worker: usize) -> Option<Own> {
+        let kept = self.kept.get(worker)?.get_or_init(|| {
+            let like = self.shared[0].lock();
+            let mut shard = Shard::new((self.shared.len() + worker) as u8);
+            (shard.closed, shard.epoch) = (like.closed, like.epoch);
+            Box::new(Kept::new(shard))
+        });
+        kept.lend()
+    }
+
+    pub(crate) fn take_back(&self, own: Own) {
+        let kept = self.kept.get(own.idx() - self.shared.len());
+        if let Some(kept) = kept.and_then(OnceLock::get) {
+            kept.take_back(own);
+        }
+    }
+
+    /// Takes a task in, from a thread that has no shard of its own. `hint` picks one.
     pub(crate) fn insert(
         &self,
         hint: usize,
@@ -111,125 +183,117 @@ impl Registry {
         task: TaskRef,
         details: Details,
     ) -> Result<Id, Closed> {
-        let idx = hint % self.shards.len();
-        let mut shard = self.shards[idx].lock();
-        if shard.closed || shard.epoch != epoch {
-            drop(shard);
-            return Err(Closed);
-        }
-        shard.generation = shard.generation.wrapping_add(1);
-        let index = shard.entries.insert(Entry { task, details });
-        let index = u32::try_from(index).expect("four billion tasks in one shard");
-        let shard_idx = u8::try_from(idx).expect("at most 256 shards");
-        Ok(Id::new(shard.generation, shard_idx, index))
+        let inserted = self.shared[hint % self.shared.len()]
+            .lock()
+            .insert(epoch, task, details);
+        // A refused task's reference is dropped outside the lock.
+        inserted.map_err(|_refused| Closed)
     }
 
-    /// Takes a task out that is about to complete. Its reference passes to the caller, uncounted:
-    /// the completing transition drops it.
-    ///
-    /// Answers where it was spawned; `None` if it was not here.
-    pub(crate) fn release(&self, id: Id) -> Option<&'static Location<'static>> {
+    /// Takes a task out that is about to complete, on a thread that does not own its shard. `true`:
+    /// its reference passes to the caller, uncounted, to be dropped by the completing transition.
+    pub(crate) fn release(&self, id: Id) -> bool {
         if id.is_unregistered() {
-            return None;
+            return false;
         }
-        let mut shard = self.shards[id.shard()].lock();
-        let entry = shard.entries.try_remove(id.index())?;
-        let emptied = shard.closed && shard.entries.is_empty();
-        drop(shard);
-        let Entry { task, details } = entry;
-        std::mem::forget(task);
-        if emptied {
-            // ORDERING: pairs with the load in `is_drained`.
-            self.open_or_full.fetch_sub(1, Release);
+        if let Some(shard) = self.shared.get(id.shard()) {
+            let task = shard.lock().remove(id.index());
+            return task.map(std::mem::forget).is_some();
         }
-        Some(details.site)
+        let kept = self.kept.get(id.shard() - self.shared.len());
+        if let Some(kept) = kept.and_then(OnceLock::get) {
+            kept.give_in(id);
+        }
+        false
     }
 
     pub(crate) fn details(&self, id: Id) -> Option<Details> {
         if id.is_unregistered() {
             return None;
         }
-        let shard = self.shards.get(id.shard())?.lock();
-        let entry = shard.entries.get(id.index())?;
-        Some(entry.details.clone())
+        let find = |shard: &mut Shard| {
+            let entry = shard.entries.get(id.index())?;
+            (entry.task.id() == id).then(|| entry.details.clone())
+        };
+        if let Some(shard) = self.shared.get(id.shard()) {
+            return find(&mut shard.lock());
+        }
+        let kept = self.kept.get(id.shard() - self.shared.len())?;
+        kept.get()?.visit(find)
+    }
+
+    /// Visits every shard, one at a time; what has completed is out of it.
+    fn visit_all(&self, mut visit: impl FnMut(&mut Shard)) {
+        for shard in &self.shared {
+            visit(&mut shard.lock());
+        }
+        for kept in self.kept.iter().filter_map(OnceLock::get) {
+            kept.visit(&mut visit);
+        }
     }
 
     /// Refuses new tasks from now on and aborts every one that is in. Idle tasks are dropped by
     /// this very call, on this thread; the others when their runnable is run or dropped.
     pub(crate) fn close_and_abort_all(&self) {
-        for shard in &self.shards {
-            let tasks: Vec<TaskRef> = {
-                let mut shard = shard.lock();
-                if !shard.closed {
-                    shard.closed = true;
-                    if shard.entries.is_empty() {
-                        // ORDERING: pairs with the load in `is_drained`.
-                        self.open_or_full.fetch_sub(1, Release);
-                    }
-                }
-                shard.entries.iter().map(|(_, e)| e.task.clone()).collect()
-            };
-            // User code runs in these drops: not under the lock.
-            for task in tasks {
-                task.shutdown();
-            }
+        let mut tasks: Vec<TaskRef> = Vec::new();
+        self.visit_all(|shard| {
+            shard.closed = true;
+            tasks.extend(shard.entries.iter().map(|(_, entry)| entry.task.clone()));
+        });
+        // User code runs in these drops: not under a lock.
+        for task in tasks {
+            task.shutdown();
         }
     }
 
     /// Closed, and every task has completed.
     pub(crate) fn is_drained(&self) -> bool {
-        // ORDERING: pairs with the Release of the last removal: what completing threads did to
-        // their tasks is visible.
-        self.open_or_full.load(Acquire) == 0
+        let mut drained = true;
+        self.visit_all(|shard| drained &= shard.closed && shard.entries.is_empty());
+        drained
     }
 
     /// Opens a drained registry again, for inserts of the next epoch, which is the answer.
     pub(crate) fn reopen(&self) -> u64 {
         debug_assert!(self.is_drained());
         let mut epoch = 0;
-        for shard in &self.shards {
-            let mut shard = shard.lock();
+        self.visit_all(|shard| {
             shard.closed = false;
             shard.epoch += 1;
             epoch = shard.epoch;
-        }
-        // Relaxed: the registry is handed on under a lock.
-        self.open_or_full.store(self.shards.len(), Relaxed);
+        });
         epoch
     }
 
     /// How many tasks of this epoch are alive.
     pub(crate) fn len(&self, epoch: u64) -> usize {
-        let count = |shard: &Shard| match shard.epoch == epoch {
-            true => shard.entries.len(),
-            false => 0,
-        };
-        self.shards.iter().map(|shard| count(&shard.lock())).sum()
+        let mut len = 0;
+        self.visit_all(|shard| len += usize::from(shard.is_of(epoch)) * shard.entries.len());
+        len
     }
 
     /// The tasks that are not blocking calls.
     pub(crate) fn n_async(&self) -> usize {
-        let count = |shard: &Shard| {
-            let kinds = shard.entries.iter().map(|(_, entry)| entry.details.kind);
-            kinds.filter(|&kind| kind == Kind::Async).count()
-        };
-        self.shards.iter().map(|shard| count(&shard.lock())).sum()
+        let mut n_async = 0;
+        self.visit_all(|shard| {
+            let kinds = shard.entries.iter().map(|(_, entry)| entry.details.kind());
+            n_async += kinds.filter(|&kind| kind == Kind::Async).count();
+        });
+        n_async
     }
 
     /// A copy of every entry of this epoch, a shard at a time.
     pub(crate) fn list(&self, epoch: u64) -> Vec<Listed> {
         let mut listed = Vec::new();
-        for shard in &self.shards {
-            let shard = shard.lock();
-            if shard.epoch != epoch {
-                continue;
+        self.visit_all(|shard| {
+            if shard.is_of(epoch) {
+                listed.extend(shard.entries.iter().map(|(_, entry)| Listed {
+                    id: entry.task.id(),
+                    details: entry.details.clone(),
+                    phase: entry.task.phase(),
+                }));
             }
-            listed.extend(shard.entries.iter().map(|(_, entry)| Listed {
-                id: entry.task.id(),
-                details: entry.details.clone(),
-                phase: entry.task.phase(),
-            }));
-        }
+        });
         listed
     }
 }

@@ -88,11 +88,15 @@ pub(super) enum Wake {
 
 /// After the join handle was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct JoinDropped {
-    /// The task is complete and the output is ours.
-    pub(super) drop_output: bool,
-    /// The joiner's waker is ours.
-    pub(super) drop_waker: bool,
+pub(super) enum JoinDropped {
+    /// The task is complete, and the output is ours; our reference is still held.
+    Output,
+    /// The joiner's waker is ours; our reference is still held.
+    Waker,
+    /// Our reference is gone.
+    Done,
+    /// The same, and it was the last.
+    Dealloc,
 }
 
 impl Snapshot {
@@ -269,21 +273,22 @@ impl Snapshot {
         }
     }
 
-    /// The join handle is dropped; its reference is dropped apart.
+    /// The join handle is dropped before it took the output. Its reference goes too, unless it has
+    /// something to drop first.
     pub(super) fn drop_join_handle(self) -> (Self, JoinDropped) {
         debug_assert!(self.has_join_interest());
         if self.is_complete() {
-            let action = JoinDropped {
-                drop_output: true,
-                drop_waker: false,
-            };
-            return (self.without(JOIN_INTEREST), action);
+            return (self.without(JOIN_INTEREST), JoinDropped::Output);
         }
-        let action = JoinDropped {
-            drop_output: false,
-            drop_waker: self.has_join_waker(),
-        };
-        (self.without(JOIN_INTEREST | JOIN_WAKER), action)
+        let next = self.without(JOIN_INTEREST | JOIN_WAKER);
+        if self.has_join_waker() {
+            return (next, JoinDropped::Waker);
+        }
+        let next = next.sub_refs(1);
+        match next.refs() {
+            0 => (next, JoinDropped::Dealloc),
+            _ => (next, JoinDropped::Done),
+        }
     }
 }
 
@@ -342,7 +347,10 @@ impl State {
     pub(super) fn transition_to_running(&self) -> Start {
         let seen = self.load();
         let seen = match seen.is_running() {
-            // [T4] newborn: RUNNING already, and only an abort can have come since.
+            // [T10]: what the wakers did is visible to the poll.
+            // ORDERING: Acquire pairs with the wake that set SCHEDULED ([T3]).
+            true if seen.is_scheduled() => Snapshot(self.0.fetch_and(!SCHEDULED, Acquire)),
+            // [T4, T10]: newborn, or it woke itself.
             true => seen,
             false => {
                 debug_assert!(seen.is_scheduled() && !seen.is_complete());
@@ -368,6 +376,11 @@ impl State {
     /// Drops references; `true`: they were the last.
     #[inline]
     pub(super) fn sub_refs(&self, n: usize) -> bool {
+        // A reference is made from one that is alive: if all that there are are the caller's, nobody
+        // can make another, and no locked operation is needed.
+        if self.load().refs() == n {
+            return true;
+        }
         // ORDERING: as in `Arc`: Release makes our use of the cell happen before its end, Acquire
         // lets the last one see every other's use.
         let before = Snapshot(self.0.fetch_sub(n * REF_ONE, AcqRel));
@@ -388,6 +401,12 @@ impl Snapshot {
     pub(super) fn flip_to_running(self) -> Self {
         assert!(self.is_scheduled() && !self.is_running());
         Self(self.0 ^ (RUNNING | SCHEDULED))
+    }
+
+    /// What the start of a run does that finds `RUNNING`, \[T4, T10\].
+    pub(super) fn forget_wake(self) -> Self {
+        assert!(self.is_running());
+        self.without(SCHEDULED)
     }
 
     pub(super) fn add_waker(self) -> Self {

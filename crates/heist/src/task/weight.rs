@@ -15,18 +15,37 @@ const NEWBORN: u32 = 0;
 const LIGHT: u32 = 1;
 /// Light, but the last poll was long.
 const SUSPECT: u32 = 2;
+/// Light by decree.
+const FIXED_LIGHT: u32 = 3;
 /// The least value that is heavy; above it, the short polls that are still forgiven.
-const HEAVY: u32 = 3;
+const HEAVY: u32 = 4;
 const FORGIVEN: u32 = 3;
 /// Heavy because of where it was spawned, and it has not waited for anything yet.
-const BORN_HEAVY: u32 = u32::MAX - 1;
+const BORN_HEAVY: u32 = WEIGHT_MASK - 1;
 /// Heavy by decree.
-const FIXED: u32 = u32::MAX;
+const FIXED: u32 = WEIGHT_MASK;
+
+/// What the schedulers and the monitor make of a weight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Class {
+    Light,
+    /// Found out by its polls or its site.
+    Heavy,
+    /// Spawned as a computation.
+    Declared,
+}
 
 /// A task's weight. Written by whoever runs the task; all accesses are Relaxed, since a reader who
 /// sees an old value only takes the other queue.
 #[derive(Debug)]
-pub(crate) struct Weight(AtomicU32);
+pub(crate) struct Weight(
+    /// The weight, and above it where the sites' table remembers the task's spawn site.
+    AtomicU32,
+);
+
+const SITE_SHIFT: u32 = 16;
+const WEIGHT_MASK: u32 = (1 << SITE_SHIFT) - 1;
 
 impl Weight {
     pub(super) fn newborn() -> Self {
@@ -34,39 +53,78 @@ impl Weight {
     }
 
     #[inline]
+    fn get(&self) -> u32 {
+        self.0.load(Relaxed) & WEIGHT_MASK
+    }
+
+    #[inline]
+    fn set(&self, weight: u32) {
+        let site = self.0.load(Relaxed) & !WEIGHT_MASK;
+        self.0.store(site | weight, Relaxed);
+    }
+
+    /// Written before the task is published.
+    pub(crate) fn set_site(&self, site: u16) {
+        let site = u32::from(site) << SITE_SHIFT;
+        self.0.store(site | self.get(), Relaxed);
+    }
+
+    pub(crate) fn site(&self) -> u16 {
+        (self.0.load(Relaxed) >> SITE_SHIFT) as u16
+    }
+
+    #[inline]
+    pub(crate) fn class(&self) -> Class {
+        match self.get() {
+            FIXED => Class::Declared,
+            weight if weight >= HEAVY => Class::Heavy,
+            _ => Class::Light,
+        }
+    }
+
+    #[inline]
     pub(crate) fn is_heavy(&self) -> bool {
-        self.0.load(Relaxed) >= HEAVY
+        self.get() >= HEAVY
     }
 
     /// Heavy, whatever its polls are like.
     pub(crate) fn fix_heavy(&self) {
-        self.0.store(FIXED, Relaxed);
+        self.set(FIXED);
     }
 
-    /// Heavy until its polls say otherwise.
+    /// Light, whatever its polls are like.
+    pub(crate) fn fix_light(&self) {
+        self.set(FIXED_LIGHT);
+    }
+
+    /// Heavy until its polls say otherwise, unless it was fixed.
     pub(crate) fn begin_heavy(&self) {
-        self.0.store(BORN_HEAVY, Relaxed);
+        if matches!(self.get(), FIXED | FIXED_LIGHT) {
+            return;
+        }
+        self.set(BORN_HEAVY);
     }
 
     /// No poll has returned `Pending` yet: the task is a job rather than a conversation.
     #[inline]
     pub(crate) fn never_waited(&self) -> bool {
-        matches!(self.0.load(Relaxed), NEWBORN | BORN_HEAVY)
+        matches!(self.get(), NEWBORN | BORN_HEAVY)
     }
 
-    /// A poll has returned `Pending`.
+    /// A poll has returned `Pending`. `true`: this made the task heavy.
     #[inline]
-    pub(crate) fn record(&self, long: bool) {
-        let weight = self.0.load(Relaxed);
+    pub(crate) fn record(&self, long: bool) -> bool {
+        let weight = self.get();
         let next = match (weight, long) {
-            (LIGHT, false) => return,
-            (FIXED, _) => return,
+            (LIGHT, false) => return false,
+            (FIXED | FIXED_LIGHT, _) => return false,
             (NEWBORN | LIGHT, true) => SUSPECT,
             (NEWBORN | SUSPECT | HEAVY, false) => LIGHT,
             (BORN_HEAVY, false) => HEAVY + FORGIVEN - 1,
             (_, true) => HEAVY + FORGIVEN,
             (credit, false) => credit - 1,
         };
-        self.0.store(next, Relaxed);
+        self.set(next);
+        weight < HEAVY && next >= HEAVY
     }
 }

@@ -175,6 +175,39 @@ fn what_a_worker_has_queued_does_not_wait_for_its_computation() {
     }
 }
 
+/// The parent goes on only when the child, which lies in its worker's LIFO slot, has run; and then a
+/// second one.
+#[test]
+fn the_child_of_a_blocked_parent_runs_elsewhere() {
+    for n in [1, 2] {
+        let runtime = workers(n);
+        let parent = runtime.spawn(async {
+            for _ in 0..2 {
+                let (began, has_begun) = mpsc::channel();
+                let child = heist::spawn(async move { began.send(()).unwrap() });
+                has_begun.recv().unwrap();
+                child.await.unwrap();
+            }
+        });
+        runtime.block_on(parent).unwrap();
+    }
+}
+
+/// Children that lie in the queue of a worker that blocks, and not in its slot.
+#[test]
+fn the_children_of_a_blocked_parent_run_elsewhere() {
+    let runtime = workers(2);
+    let parent = runtime.spawn(async {
+        let (began, has_begun) = mpsc::channel();
+        for _ in 0..10 {
+            let began = began.clone();
+            heist::spawn(async move { began.send(()).unwrap() });
+        }
+        (0..10).for_each(|_| has_begun.recv().unwrap());
+    });
+    runtime.block_on(parent).unwrap();
+}
+
 #[test]
 fn a_timer_armed_by_an_outsider_while_a_worker_computes_fires() {
     for n in [1, 2] {

@@ -213,3 +213,22 @@ fn join_handles_travel_between_runtimes() {
     let sum = b.spawn(async move { task.await.unwrap() + 1 });
     assert_eq!(a.block_on(sum).unwrap(), 6);
 }
+
+/// In a debug build every call copies what it passes on.
+#[test]
+fn a_large_future_is_spawned_from_a_small_stack() {
+    const SIZE: usize = 64 * 1024;
+    let runtime = workers(1);
+    let handle = runtime.handle().clone();
+    let spawner = std::thread::Builder::new()
+        .stack_size(8 * SIZE)
+        .spawn(move || {
+            handle.spawn(async {
+                let bytes = [1_u8; SIZE];
+                heist::task::yield_now().await;
+                bytes.iter().map(|&byte| usize::from(byte)).sum::<usize>()
+            })
+        });
+    let task = spawner.unwrap().join().unwrap();
+    assert_eq!(runtime.block_on(task).unwrap(), SIZE);
+}

@@ -60,9 +60,14 @@ pub(crate) struct Scoped {
 
 impl Scoped {
     pub(crate) fn run(self) {
-        let task = CurrentTask::enter(Id::from_bits(self.queue.task));
+        let task = CurrentTask::enter(Id::from_bits(self.task()));
         self.queue.run(self.job);
         drop(task);
+    }
+
+    /// The task that opened the scope, as bits.
+    pub(super) fn task(&self) -> u64 {
+        self.queue.task
     }
 }
 

@@ -584,11 +584,16 @@ impl Stolen {
         }
     }
 
+    /// The task that forked it, as bits.
+    pub(super) fn task(&self) -> u64 {
+        // Relaxed: written before the change that made the job public.
+        self.from.public.task.load(Relaxed)
+    }
+
     /// The answer is whom to wake.
     fn run_with(self, execution: Option<Execution>) -> Option<&'static Seat> {
+        let task = CurrentTask::enter(Id::from_bits(self.task()));
         let Self { job, from } = self;
-        // Relaxed: written before the change that made the job public.
-        let task = CurrentTask::enter(Id::from_bits(from.public.task.load(Relaxed)));
         let unlimited = budget::lift();
         // SAFETY: the job is alive until it is done [F1], and the token makes it ours.
         let state = unsafe { &(*job.as_ptr()).state };

@@ -22,12 +22,7 @@ impl Resident for Nobody {
 }
 
 fn details() -> Details {
-    Details {
-        kind: Kind::Async,
-        site: Location::caller(),
-        born: Ticks::default(),
-        name: None,
-    }
+    Details::new(Kind::Async, Location::caller(), Ticks::default())
 }
 
 #[test]

@@ -4,8 +4,10 @@ use crate::scheduler::Home;
 use crate::scheduler::alarm::Alarm;
 use crate::scheduler::idle::Idle;
 use crate::scheduler::park::{Parker, Unpark};
+use crate::scheduler::queue::LocalQueue;
 use crate::scheduler::spare::{Called, Spare};
 use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
+use crate::sync::biased::biased;
 use crate::sync::deque::{Injector, Steal};
 use crate::sync::{AtomicUsize, fence};
 use crate::task::{Details, Id, JoinError, NewTask, Runnable, Schedule, Weight};
@@ -203,6 +205,51 @@ fn call_against_rest() {
     });
 }
 
+/// [W3]: two tasks are pushed by those who rely on the spare while it falls asleep: it finds both; else
+/// the model hangs.
+#[test]
+fn push_against_spare_sleep() {
+    loom::model(|| {
+        let spare = Arc::new(Spare::new());
+        let parker = Arc::new(Parker::new());
+        let queued = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
+        let push = {
+            let (spare, parker, queued) = (spare.clone(), parker.clone(), queued.clone());
+            move |at: usize| {
+                // Relaxed: the fence is what is modelled; as `wake_after_remote_push`.
+                queued[at].fetch_add(1, Relaxed);
+                fence(SeqCst);
+                if spare.wants_wake() {
+                    assert_eq!(parker.unpark(), Unpark::Done);
+                }
+            }
+        };
+        let other = {
+            let push = push.clone();
+            thread::spawn(move || push(1))
+        };
+        let working = thread::spawn(move || {
+            // As `park_spare`, in a loop.
+            let mut left = 2;
+            loop {
+                spare.announce_sleep();
+                let found = queued.iter().map(|at| at.swap(0, Relaxed)).sum::<usize>();
+                left -= found;
+                if left == 0 {
+                    break;
+                }
+                if found == 0 {
+                    parker.park(None);
+                }
+                spare.announce_wake();
+            }
+        });
+        push(0);
+        other.join().unwrap();
+        working.join().unwrap();
+    });
+}
+
 /// [W2]: the spare leaves the driver while a regular worker parks: the worker gets the driver at
 /// once, or is sent there; else the model hangs.
 #[test]
@@ -267,6 +314,58 @@ impl Schedule for Nowhere {
     }
 
     fn unhandled_panic(&self, _error: &JoinError) {}
+}
+
+/// [O1] [O2]: the owner and a guest come at once: loom sees that only one is at the value, and what each
+/// did the other finds.
+#[test]
+fn owner_against_guest() {
+    loom::model(|| {
+        let (mut owner, guest) = biased(0);
+        let visiting = thread::spawn(move || guest.try_with(|value| *value += 1).is_some());
+        owner.with(|value| *value += 1);
+        owner.with(|value| *value += 1);
+        let visits = 2 + i32::from(visiting.join().unwrap());
+        assert_eq!(owner.with(|value| *value), visits);
+    });
+}
+
+/// [O2]: two guests and the owner.
+#[test]
+fn owner_against_guests() {
+    loom::model(|| {
+        let (mut owner, guest) = biased(0);
+        let guest = Arc::new(guest);
+        let other = {
+            let guest = guest.clone();
+            thread::spawn(move || guest.try_with(|value| *value += 1).is_some())
+        };
+        let owning = thread::spawn(move || {
+            owner.with(|value| *value += 1);
+            owner
+        });
+        let mine = guest.try_with(|value| *value += 1).is_some();
+        let mut owner = owning.join().unwrap();
+        let visits = 1 + i32::from(mine) + i32::from(other.join().unwrap());
+        assert_eq!(owner.with(|value| *value), visits);
+    });
+}
+
+/// [S1]: the LIFO slot's tenant is taken by age while its worker comes for it: one of them has it.
+#[test]
+fn aged_slot_against_pop() {
+    loom::model(|| {
+        let (mut queue, aged) = LocalQueue::new();
+        let task = NewTask::new(std::future::pending::<()>(), Nowhere);
+        drop((task.registered, task.join));
+        queue.push_lifo(task.runnable);
+        let thief = thread::spawn(move || aged.take());
+        let own = queue.pop();
+        let stolen = thief.join().unwrap();
+        let rest = queue.pop();
+        let found = [own, stolen, rest].into_iter().flatten().count();
+        assert_eq!(found, 1);
+    });
 }
 
 /// [S6] [S7]: a straggler helps to empty an abandoned home while the next resident moves in: it

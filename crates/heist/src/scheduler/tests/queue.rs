@@ -119,7 +119,7 @@ fn drain(queue: &mut LocalQueue) -> Vec<u32> {
 /// [S1] [S4]
 #[test]
 fn the_slot_goes_first_and_its_tenants_move_to_the_queue() {
-    let mut queue = LocalQueue::new();
+    let (mut queue, _aged) = LocalQueue::new();
     assert!(!queue.push_lifo(numbered(1)));
     assert!(
         !queue.has_stealable(),
@@ -133,7 +133,7 @@ fn the_slot_goes_first_and_its_tenants_move_to_the_queue() {
 
 #[test]
 fn three_tenants_in_a_row_and_then_the_queue() {
-    let mut queue = LocalQueue::new();
+    let (mut queue, _aged) = LocalQueue::new();
     queue.push_back(numbered(100));
     let mut order = Vec::new();
     for i in 1..=5 {
@@ -146,11 +146,12 @@ fn three_tenants_in_a_row_and_then_the_queue() {
 
 #[test]
 fn flushing_makes_the_tenant_stealable() {
-    let (mut own, thief) = (LocalQueue::new(), LocalQueue::new());
+    let ((mut own, aged), (thief, _)) = (LocalQueue::new(), LocalQueue::new());
     own.push_lifo(numbered(1));
     assert!(thief.steal_from(&own.stealer()).is_none());
     assert!(own.flush_lifo());
     assert!(!own.flush_lifo());
+    assert!(aged.take().is_none(), "the slot is empty");
     let stolen = thief.steal_from(&own.stealer()).unwrap();
     assert_eq!(stolen.take_wake_stamp(), Some(1));
 }

@@ -4,7 +4,9 @@ use super::support::Queue;
 use crate::clock::tsc::Ticks;
 use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
 use crate::sync::{AtomicUsize, Mutex};
-use crate::task::{Details, Id, JoinError, Kind, NewTask, Registry, Runnable, Schedule, Weight};
+use crate::task::{
+    Closed, Details, Id, JoinError, Kind, NewTask, Registry, Runnable, Schedule, TaskRef, Weight,
+};
 use loom::sync::Arc;
 use loom::thread;
 use std::future::poll_fn;
@@ -56,6 +58,46 @@ fn wake_against_poll() {
         runner.join().unwrap();
         queue.run_all();
         assert!(join.is_finished(), "the second wake was lost");
+    });
+}
+
+/// [T10]: a task wakes itself while another thread wakes it: no wake is lost, and the poll that the
+/// other's wake causes sees what was written before it.
+#[test]
+fn own_wake_against_wake() {
+    loom::model(|| {
+        let queue = Queue::new();
+        let flag = Arc::new(AtomicUsize::new(0));
+        let kept: Arc<Mutex<Option<Waker>>> = Arc::new(Mutex::new(None));
+        let (seen, keep) = (flag.clone(), kept.clone());
+        let mut polls = 0;
+        let join = queue.spawn(poll_fn(move |cx| {
+            polls += 1;
+            if seen.load(Relaxed) == 1 {
+                return Poll::Ready(());
+            }
+            if polls == 1 {
+                *keep.lock() = Some(cx.waker().clone());
+            }
+            if polls <= 2 {
+                cx.waker().wake_by_ref();
+            }
+            Poll::Pending
+        }));
+        // The first poll leaves the waker, and the task in the queue.
+        queue.next().expect("just spawned").run();
+        assert_eq!(queue.len(), 1);
+        let runner = {
+            let queue = queue.clone();
+            thread::spawn(move || queue.run_all())
+        };
+        let waker = kept.lock().take().expect("left by the first poll");
+        waker.wake_by_ref();
+        flag.store(1, Relaxed);
+        waker.wake();
+        runner.join().unwrap();
+        queue.run_all();
+        assert!(join.is_finished(), "the other's wake was lost");
     });
 }
 
@@ -195,7 +237,7 @@ impl Schedule for Registered {
     }
 
     fn release(&self, id: Id, _weight: &Weight) -> bool {
-        self.0.1.release(id).is_some()
+        self.0.1.release(id)
     }
 
     fn details(&self, id: Id) -> Option<Details> {
@@ -208,6 +250,12 @@ impl Schedule for Registered {
 impl Registered {
     /// As `Home::spawn`.
     fn spawn(&self, epoch: u64, token: Token) {
+        self.spawn_in(token, |task, details| {
+            self.0.1.insert(0, epoch, task, details)
+        });
+    }
+
+    fn spawn_in(&self, token: Token, insert: impl FnOnce(TaskRef, Details) -> Result<Id, Closed>) {
         let future = async move {
             let _held = token;
             std::future::pending::<()>().await;
@@ -218,13 +266,12 @@ impl Registered {
             join,
         } = NewTask::new(future, self.clone());
         drop(join);
-        let details = Details {
-            kind: Kind::Async,
-            site: std::panic::Location::caller(),
-            born: Ticks::default(),
-            name: None,
-        };
-        match self.0.1.insert(0, epoch, registered, details) {
+        let details = Details::new(
+            Kind::Async,
+            std::panic::Location::caller(),
+            Ticks::default(),
+        );
+        match insert(registered, details) {
             Ok(id) => {
                 runnable.set_id(id);
                 self.schedule(runnable);
@@ -256,6 +303,55 @@ fn spawn_against_shutdown() {
         // The last worker drops what is queued.
         scheduler.0.0.run_all();
         assert_eq!(drops(&count), 2);
+        assert!(scheduler.0.1.is_drained());
+    });
+}
+
+/// [R1]: the same where the spawner is a worker with a shard of its own.
+#[test]
+fn own_spawn_against_shutdown() {
+    loom::model(|| {
+        let scheduler = Registered(Arc::new((Queue::new(), Registry::new(1))));
+        let epoch = scheduler.0.1.reopen();
+        let count = Arc::new(AtomicUsize::new(0));
+        let mut own = scheduler.0.1.lend(0).expect("nobody has it");
+        let spawner = {
+            let (scheduler, token) = (scheduler.clone(), Token(count.clone()));
+            thread::spawn(move || {
+                scheduler.spawn_in(token, |task, details| own.insert(epoch, task, details));
+                own
+            })
+        };
+        scheduler.0.1.close_and_abort_all();
+        scheduler.0.1.take_back(spawner.join().unwrap());
+        // The last worker drops what is queued.
+        scheduler.0.0.run_all();
+        assert_eq!(drops(&count), 1);
+        assert!(scheduler.0.1.is_drained());
+    });
+}
+
+/// A task of a worker's own shard is completed by another thread while the worker collects what was
+/// given in: the future goes once, and so does the cell.
+#[test]
+fn completing_elsewhere_against_collecting() {
+    loom::model(|| {
+        let scheduler = Registered(Arc::new((Queue::new(), Registry::new(1))));
+        let epoch = scheduler.0.1.reopen();
+        let count = Arc::new(AtomicUsize::new(0));
+        let mut own = scheduler.0.1.lend(0).expect("nobody has it");
+        let token = Token(count.clone());
+        scheduler.spawn_in(token, |task, details| own.insert(epoch, task, details));
+        let runnable = scheduler.0.0.next().expect("just spawned");
+        // Elsewhere: its future is dropped, and the task completes.
+        let elsewhere = thread::spawn(move || drop(runnable));
+        drop(own.collect());
+        elsewhere.join().unwrap();
+        drop(own.collect());
+        assert_eq!(drops(&count), 1);
+        scheduler.0.1.take_back(own);
+        assert_eq!(scheduler.0.1.len(epoch), 0);
+        scheduler.0.1.close_and_abort_all();
         assert!(scheduler.0.1.is_drained());
     });
 }

@@ -2,16 +2,11 @@
 
 use super::support::Queue;
 use crate::clock::tsc::Ticks;
-use crate::task::{Details, Kind, NewTask, Phase, Registry, Runnable};
+use crate::task::{Details, Id, Kind, NewTask, Own, Phase, Registry, Runnable};
 use std::panic::Location;
 
 fn details(kind: Kind) -> Details {
-    Details {
-        kind,
-        site: Location::caller(),
-        born: Ticks::default(),
-        name: None,
-    }
+    Details::new(kind, Location::caller(), Ticks::default())
 }
 
 fn insert(registry: &Registry, epoch: u64, hint: usize) -> Option<Runnable> {
@@ -50,8 +45,8 @@ fn ids_lead_back_to_their_entries() {
             .all(|task| task.phase == Phase::Running)
     );
     for task in &tasks {
-        assert!(registry.release(task.id()).is_some());
-        assert!(registry.release(task.id()).is_none(), "released once");
+        assert!(registry.release(task.id()));
+        assert!(!registry.release(task.id()), "released once");
     }
     assert_eq!(registry.len(epoch), 0);
     // The queue of these tasks does not know the registry: the references that `release` passes
@@ -69,8 +64,8 @@ fn a_closed_registry_and_another_epoch_refuse() {
     let first = insert(&registry, epoch, 0).unwrap();
     let refused = NewTask::new(std::future::pending::<()>(), Queue::new());
     // A refused task has no id, and its release must not hit the first slot of the first shard.
-    assert!(registry.release(refused.runnable.id()).is_none());
-    assert!(registry.release(first.id()).is_some());
+    assert!(!registry.release(refused.runnable.id()));
+    assert!(registry.release(first.id()));
     std::mem::forget(first);
     registry.close_and_abort_all();
     assert!(registry.is_drained());
@@ -79,4 +74,65 @@ fn a_closed_registry_and_another_epoch_refuse() {
     let next = registry.reopen();
     assert!(insert(&registry, epoch, 0).is_none(), "an old handle");
     assert!(next > epoch);
+}
+
+#[test]
+fn a_worker_has_a_shard_of_its_own() {
+    let registry = Registry::new(2);
+    let epoch = registry.reopen();
+    let mut own = registry.lend(0).expect("nobody has it");
+    assert!(registry.lend(0).is_none(), "it is lent");
+    let spawn = |own: &mut Own| {
+        let task = NewTask::new(std::future::pending::<()>(), Queue::new());
+        drop(task.join);
+        let id: Id = own
+            .insert(epoch, task.registered, details(Kind::Async))
+            .unwrap();
+        task.runnable.set_id(id);
+        task.runnable
+    };
+    let (here, elsewhere) = (spawn(&mut own), spawn(&mut own));
+    assert!(own.holds(here.id()) && registry.details(here.id()).is_some());
+    assert_eq!(registry.list(epoch).len(), 2);
+    assert!(own.release(here.id()));
+    // Completed by another thread: the entry waits to be collected, and is alive no more.
+    assert!(!registry.release(elsewhere.id()), "the reference stays");
+    assert_eq!(registry.len(epoch), 0);
+    assert!(!registry.is_drained(), "it is open");
+    registry.close_and_abort_all();
+    let refused = NewTask::new(std::future::pending::<()>(), Queue::new());
+    let inserted = own.insert(epoch, refused.registered, details(Kind::Async));
+    assert!(inserted.is_err(), "[R1]");
+    registry.take_back(own);
+    assert!(registry.is_drained() && registry.lend(0).is_some());
+    std::mem::forget(here);
+    std::mem::forget(elsewhere);
+}
+
+#[test]
+fn what_is_given_in_is_collected_before_it_is_much() {
+    let registry = Registry::new(1);
+    let epoch = registry.reopen();
+    let mut own = registry.lend(0).expect("nobody has it");
+    let queue = Queue::new();
+    for number in 1..=5000 {
+        let task = NewTask::new(std::future::pending::<()>(), queue.clone());
+        let id: Id = own
+            .insert(epoch, task.registered, details(Kind::Async))
+            .unwrap();
+        task.runnable.set_id(id);
+        // As a completion elsewhere.
+        drop((task.runnable, task.join));
+        assert!(!registry.release(id));
+        // Asked at each spawn, it looks at one in 64.
+        let others_did = number % 1024 == 0;
+        assert_eq!(own.should_collect(), number % 64 == 0 && !others_did);
+    }
+    assert!(
+        queue.references() < 1100,
+        "cells are freed by those who give in"
+    );
+    drop(own.collect());
+    assert_eq!(queue.references(), 1);
+    registry.take_back(own);
 }

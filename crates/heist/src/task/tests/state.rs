@@ -1,6 +1,6 @@
 //! Every state and every transition of the state word, enumerated.
 
-use crate::task::state::{Finish, Idle, Snapshot, Wake};
+use crate::task::state::{Finish, Idle, JoinDropped, Snapshot, Wake};
 use std::collections::{HashSet, VecDeque};
 
 /// Who holds what beside the word itself: the rights that the actions hand out.
@@ -122,10 +122,12 @@ impl World {
     }
 
     fn start(mut self) -> Vec<Self> {
-        // As `State::transition_to_running`: a newborn is RUNNING already ([T4]).
-        if !self.word.is_running() {
-            self.word = self.word.flip_to_running();
-        }
+        // As `State::transition_to_running`: a newborn is RUNNING already ([T4]), and so is a task
+        // that woke itself ([T10]).
+        self.word = match self.word.is_running() {
+            true => self.word.forget_wake(),
+            false => self.word.flip_to_running(),
+        };
         self.runnable = false;
         self.runner = true;
         vec![self]
@@ -152,6 +154,12 @@ impl World {
             Idle::Dealloc => unreachable!("the registry holds a reference: {self:?}"),
         }
         next.push(pending);
+        if !self.word.is_aborted() {
+            // [T10]: it woke itself.
+            let mut queued = self;
+            (queued.runner, queued.runnable) = (false, true);
+            next.push(queued);
+        }
         next
     }
 
@@ -238,24 +246,25 @@ impl World {
             assert_eq!(set, !self.word.is_complete());
             next.push(Self { word, ..self });
         }
-        // Dropped: first the interest, then the reference.
+        // Dropped with the output in it.
         let (word, dropped) = self.word.drop_join_handle();
-        assert_eq!(dropped.drop_output, self.word.is_complete());
+        assert_eq!(dropped == JoinDropped::Output, self.word.is_complete());
         let mut gone = Self {
-            word: word.drop_refs(1),
+            word,
             joiner: false,
             ..self
         };
-        if dropped.drop_output {
+        if dropped == JoinDropped::Output {
             // [T6]: complete while the interest was there, so the output is the handle's.
             assert!(gone.stored);
             gone.stored = false;
         }
-        next.push(if gone.word.refs() == 0 {
-            gone.free()
-        } else {
-            gone
-        });
+        if matches!(dropped, JoinDropped::Output | JoinDropped::Waker) {
+            gone.word = gone.word.drop_refs(1);
+        }
+        let freed = gone.word.refs() == 0;
+        assert!(freed || dropped != JoinDropped::Dealloc);
+        next.push(if freed { gone.free() } else { gone });
         next
     }
 

@@ -41,3 +41,17 @@ fn one_that_is_heavy_by_decree_stays_so() {
     weight.fix_heavy();
     assert_eq!(judged(&weight, &[false; 10]), [true; 10]);
 }
+
+#[test]
+fn one_that_is_light_by_decree_stays_so() {
+    let weight = Weight::newborn();
+    weight.set_site(1023);
+    weight.fix_light();
+    weight.begin_heavy();
+    assert_eq!(judged(&weight, &[true; 10]), [false; 10]);
+    assert!(
+        !weight.never_waited(),
+        "it says nothing of its spawn site either"
+    );
+    assert_eq!(weight.site(), 1023);
+}

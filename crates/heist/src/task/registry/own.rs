@@ -1,0 +1,173 @@
+//! The shard that a worker has for itself.
+//!
+//! The worker inserts and removes with plain loads and stores (`sync/biased.rs`). Whoever completes
+//! one of its tasks elsewhere *gives in* the task's id: the entry, and with it a reference, stays
+//! until the worker collects what was given in, at a later spawn or before it parks; or until so many
+//! wait that the giver collects them itself.
+//!
+//! The part that tells who is who:
+//!
+//! | | where | who |
+//! |---|---|---|
+//! | [`Own`] | in the worker's core | the thread that plays the worker |
+//! | [`Kept`] | in the registry | everybody |
+//!
+//! Tests: `task/tests/registry.rs`, `task/tests/loom.rs`.
+
+use super::{Closed, Details, Id, Shard, TaskRef};
+use crate::sync::atomic::Ordering::Relaxed;
+use crate::sync::biased::{Guest, Owner, biased};
+use crate::sync::{AtomicUsize, CachePadded, Mutex};
+use std::sync::Arc;
+
+/// Spawns after which the worker collects.
+const SOME: u32 = 64;
+/// Ids given in that anybody collects.
+const MANY: usize = 1024;
+
+/// What was given in and not collected.
+#[derive(Debug, Default)]
+struct GivenIn {
+    ids: Mutex<Vec<Id>>,
+    /// Their number; a hint.
+    count: AtomicUsize,
+}
+
+impl GivenIn {
+    fn push(&self, id: Id) -> usize {
+        let mut ids = self.ids.lock();
+        ids.push(id);
+        // Relaxed: a hint.
+        self.count.store(ids.len(), Relaxed);
+        ids.len()
+    }
+
+    /// Takes those entries out of their shard. The references are to be dropped elsewhere: that may
+    /// run user code.
+    fn collect(&self, shard: &mut Shard) -> Vec<TaskRef> {
+        let mut ids = self.ids.lock();
+        // Relaxed: a hint.
+        self.count.store(0, Relaxed);
+        ids.drain(..)
+            .filter_map(|id| shard.remove(id.index()))
+            .collect()
+    }
+}
+
+/// The worker's side. It goes back to its registry when the worker ends.
+#[derive(Debug)]
+pub(crate) struct Own {
+    idx: u8,
+    shard: Owner<Shard>,
+    /// Spawns since it last looked at what was given in.
+    spawned: u32,
+    given_in: Arc<CachePadded<GivenIn>>,
+}
+
+impl Own {
+    pub(super) fn idx(&self) -> usize {
+        usize::from(self.idx)
+    }
+
+    /// Takes a task in.
+    #[inline]
+    pub(crate) fn insert(
+        &mut self,
+        epoch: u64,
+        task: TaskRef,
+        details: Details,
+    ) -> Result<Id, Closed> {
+        let inserted = self.shard.with(|shard| shard.insert(epoch, task, details));
+        inserted.map_err(|_refused| Closed)
+    }
+
+    #[inline]
+    pub(crate) fn holds(&self, id: Id) -> bool {
+        !id.is_unregistered() && id.shard() == self.idx()
+    }
+
+    /// Takes a task out that it holds and that is about to complete: its reference passes to the
+    /// caller, uncounted.
+    #[inline]
+    pub(crate) fn release(&mut self, id: Id) -> bool {
+        let task = self.shard.with(|shard| shard.remove(id.index()));
+        task.map(std::mem::forget).is_some()
+    }
+
+    /// Asked at every spawn. It looks seldom: the count is in a cache line that thieves write.
+    #[inline]
+    pub(crate) fn should_collect(&mut self) -> bool {
+        self.spawned += 1;
+        if self.spawned < SOME {
+            return false;
+        }
+        self.spawned = 0;
+        // Relaxed: a hint.
+        self.given_in.count.load(Relaxed) > 0
+    }
+
+    /// What was given in. To be dropped where user code may run.
+    #[cold]
+    pub(crate) fn collect(&mut self) -> Vec<TaskRef> {
+        // Relaxed: a hint.
+        match self.given_in.count.load(Relaxed) {
+            0 => Vec::new(),
+            _ => self.shard.with(|shard| self.given_in.collect(shard)),
+        }
+    }
+}
+
+/// Everybody's side.
+#[derive(Debug)]
+pub(super) struct Kept {
+    guest: Guest<Shard>,
+    given_in: Arc<CachePadded<GivenIn>>,
+    /// While no worker has it.
+    own: Mutex<Option<Own>>,
+}
+
+impl Kept {
+    pub(super) fn new(shard: Shard) -> Self {
+        let idx = shard.idx;
+        let given_in = Arc::new(CachePadded::new(GivenIn::default()));
+        let (owner, guest) = biased(shard);
+        let own = Own {
+            idx,
+            shard: owner,
+            spawned: 0,
+            given_in: given_in.clone(),
+        };
+        Self {
+            guest,
+            given_in,
+            own: Mutex::new(Some(own)),
+        }
+    }
+
+    pub(super) fn lend(&self) -> Option<Own> {
+        self.own.lock().take()
+    }
+
+    pub(super) fn take_back(&self, own: Own) {
+        *self.own.lock() = Some(own);
+    }
+
+    /// A task is about to complete; its reference stays with the entry.
+    pub(super) fn give_in(&self, id: Id) {
+        if self.given_in.push(id) >= MANY {
+            self.visit(|_| ());
+        }
+    }
+
+    /// Visits the shard, after what was given in has left it.
+    pub(super) fn visit<R>(&self, visit: impl FnOnce(&mut Shard) -> R) -> R {
+        let visit = |shard: &mut Shard| (self.given_in.collect(shard), visit(shard));
+        let (completed, result) = match &mut *self.own.lock() {
+            Some(own) => own.shard.with(visit),
+            None => self.guest.with(visit),
+        };
+        // Apart from all locks: the last reference drops the joiner's waker.
+        drop(completed);
+        result
+    }
+}

@@ -1,0 +1,97 @@
+//! What the runtime says through `tracing`, in a process of its own: the subscriber is global.
+
+use heist::runtime::Builder;
+use std::sync::{Arc, Mutex, mpsc};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Level, Metadata, Subscriber};
+
+/// Keeps each event's level and text.
+struct Kept(Mutex<mpsc::Sender<(Level, String)>>);
+
+struct Text(String);
+
+impl Visit for Text {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        self.0 += &format!("{field}={value:?} ");
+    }
+}
+
+impl Subscriber for Kept {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() == "heist"
+    }
+
+    fn new_span(&self, _span: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _span: &Id, _values: &Record<'_>) {}
+
+    fn record_follows_from(&self, _span: &Id, _follows: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let mut text = Text(String::new());
+        event.record(&mut text);
+        let kept = self.0.lock().unwrap();
+        // Who no longer listens has heard enough.
+        let _ = kept.send((*event.metadata().level(), text.0));
+    }
+
+    fn enter(&self, _span: &Id) {}
+
+    fn exit(&self, _span: &Id) {}
+}
+
+/// The next event of this level.
+fn heard(events: &mpsc::Receiver<(Level, String)>, level: Level) -> String {
+    loop {
+        let (found, text) = events.recv().unwrap();
+        if found == level {
+            return text;
+        }
+    }
+}
+
+#[test]
+fn stalls_panics_and_heavy_tasks_are_events() {
+    let (kept, events) = mpsc::channel();
+    tracing::subscriber::set_global_default(Kept(Mutex::new(kept))).unwrap();
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .build()
+        .unwrap();
+
+    // It blocks until the stall has been told.
+    let (tell, told) = mpsc::channel::<()>();
+    let told = Arc::new(Mutex::new(told));
+    let stuck = {
+        let told = told.clone();
+        let task = heist::task::Builder::new().name("stuck");
+        let _inside = runtime.enter();
+        task.spawn(async move { told.lock().unwrap().recv().unwrap() })
+    };
+    let stall = heard(&events, Level::WARN);
+    assert!(stall.contains("a poll lasts too long"), "{stall}");
+    assert!(stall.contains("name=\"stuck\""), "{stall}");
+    assert!(stall.contains("tests/tracing.rs"), "{stall}");
+    tell.send(()).unwrap();
+    runtime.block_on(stuck).unwrap();
+
+    drop(runtime.spawn(async { panic!("nobody listens") }));
+    let panic = heard(&events, Level::ERROR);
+    assert!(panic.contains("nobody listens"), "{panic}");
+
+    // Long polls until it is found out.
+    let computes = runtime.spawn(async {
+        let runtime = heist::runtime::Handle::current();
+        while runtime.metrics().found_heavy == 0 {
+            let begun = heist::time::Instant::now();
+            while begun.elapsed().as_micros() < 1_500 {}
+            heist::task::yield_now().await;
+        }
+    });
+    runtime.block_on(computes).unwrap();
+    let heavy = heard(&events, Level::DEBUG);
+    assert!(heavy.contains("its polls are long"), "{heavy}");
+}

@@ -1,0 +1,175 @@
+//! `cargo xtask bench`: runs the benches, and writes what they measured into `docs/performance.md` and `docs/plots`. No
+//! figure in the docs comes from anywhere else.
+
+mod page;
+mod plot;
+
+use anyhow::{Context, Result, bail, ensure};
+use std::path::Path;
+use xshell::{Shell, cmd};
+
+/// One contender's figure of one case.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Figure {
+    case: String,
+    unit: String,
+    more_is_better: bool,
+    contender: String,
+    median: f64,
+    min: f64,
+    max: f64,
+    cores: Option<f64>,
+}
+
+/// One contender's latencies of one case, in microseconds, at the benches' quantiles.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Curve {
+    case: String,
+    contender: String,
+    points: Vec<f64>,
+}
+
+/// What a run of the benches kept.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    figures: Vec<Figure>,
+    curves: Vec<Curve>,
+}
+
+/// Everything, and then writes it down; `--plots` writes down what the last such run has kept; other arguments are the
+/// runner's, and nothing is written.
+pub(crate) fn run(sh: &Shell, args: &[&str]) -> Result<()> {
+    let kept = crate::root().join("target/bench.tsv");
+    match args {
+        [] => {
+            if kept.exists() {
+                std::fs::remove_file(&kept)?;
+            }
+            cmd!(sh, "cargo bench --package heist-benches -- --out {kept}").run()?;
+        }
+        ["--plots"] => {}
+        args => {
+            cmd!(sh, "cargo bench --package heist-benches -- {args...}").run()?;
+            return Ok(());
+        }
+    }
+    let text = std::fs::read_to_string(&kept)
+        .with_context(|| format!("{}: no run has kept anything yet", kept.display()))?;
+    let kept = parse(&text)?;
+    write(sh, &crate::root().join("docs"), &kept)
+}
+
+fn write(sh: &Shell, docs: &Path, kept: &Kept) -> Result<()> {
+    ensure!(!kept.figures.is_empty(), "the run has kept no figure");
+    let plots = docs.join("plots");
+    std::fs::create_dir_all(&plots)?;
+    let drawn = plot::draw(&plots, kept)?;
+    let page = page::write(&page::Machine::of(sh)?, kept, &drawn);
+    std::fs::write(docs.join("performance.md"), page)?;
+    let readme = sh.read_file("README.md")?;
+    sh.write_file("README.md", page::with_headline(&readme, kept)?)?;
+    println!("docs/performance.md and {} plots", drawn.len());
+    Ok(())
+}
+
+/// Reads the lines that the benches' `--out` writes.
+fn parse(text: &str) -> Result<Kept> {
+    let mut kept = Kept::default();
+    for line in text.lines() {
+        let fields: Vec<&str> = line.split('\t').collect();
+        match fields.as_slice() {
+            [
+                "figure",
+                case,
+                unit,
+                more,
+                contender,
+                median,
+                min,
+                max,
+                cores,
+            ] => {
+                kept.figures.push(Figure {
+                    case: (*case).to_owned(),
+                    unit: (*unit).to_owned(),
+                    more_is_better: more.parse()?,
+                    contender: (*contender).to_owned(),
+                    median: median.parse()?,
+                    min: min.parse()?,
+                    max: max.parse()?,
+                    cores: cores.parse().ok(),
+                });
+            }
+            ["curve", case, contender, points @ ..] => kept.curves.push(Curve {
+                case: (*case).to_owned(),
+                contender: (*contender).to_owned(),
+                points: points
+                    .iter()
+                    .map(|point| point.parse())
+                    .collect::<Result<_, _>>()?,
+            }),
+            _ => bail!("not a line of the benches: {line:?}"),
+        }
+    }
+    Ok(kept)
+}
+
+/// The distinct values, in the order in which they first come.
+fn in_order<'a>(values: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut seen = Vec::new();
+    for value in values {
+        if !seen.contains(&value) {
+            seen.push(value);
+        }
+    }
+    seen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_benches_keep_is_read_and_becomes_a_page() {
+        let text = "figure\tspawn\tns/task\tfalse\theist\t100\t90\t120\t1.5\n\
+            figure\tspawn\tns/task\tfalse\ttokio\t200\t150\t300\t\n\
+            curve\techo\theist\t1\t2\t3\n";
+        let kept = parse(text).unwrap();
+        assert_eq!((kept.figures.len(), kept.curves.len()), (2, 1));
+        assert_eq!(kept.figures[1].cores, None);
+        let machine = page::Machine {
+            processor: "a processor".to_owned(),
+            processors: 2,
+            system: "a system".to_owned(),
+            date: "a day".to_owned(),
+            versions: vec![("tokio".to_owned(), "1.0.0".to_owned())],
+        };
+        let page = page::write(&machine, &kept, &[]);
+        assert!(
+            page.contains("| heist | 100 | 90.0 | 120 | 1.50 |  |"),
+            "{page}"
+        );
+        assert!(
+            page.contains("| tokio | 200 | 150 | 300 | - | 0.50 |"),
+            "{page}"
+        );
+        assert!(parse("figure\tspawn\n").is_err());
+    }
+
+    #[test]
+    fn the_headline_takes_the_place_of_the_last_one() {
+        let readme = std::fs::read_to_string(crate::root().join("README.md")).unwrap();
+        let kept = parse(
+            "figure\tcpu_plus_io\tp50\tfalse\theist\t50\t1\t2\t\n\
+            figure\tcpu_plus_io\tp50\tfalse\ttokio\t70\t1\t2\t\n",
+        );
+        let once = page::with_headline(&readme, &kept.unwrap()).unwrap();
+        assert!(
+            once.contains("| heist | 50.0 |\n| tokio | 70.0 |"),
+            "{once}"
+        );
+        let again = page::with_headline(&once, &Kept::default()).unwrap();
+        assert!(!again.contains("| tokio | 70.0 |"));
+        assert!(page::with_headline("no place", &Kept::default()).is_err());
+    }
+}
