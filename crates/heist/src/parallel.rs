@@ -47,3 +47,8 @@ pub use scope::{Scope, scope};
 pub use split::{
     AtLeast, Chunks, ChunksMut, Numbered, Split, chunks, chunks_mut, par_for, par_reduce,
 };
+
+/// The guide's examples.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/parallel.md")]
+struct Guide;

@@ -21,10 +21,10 @@ use std::ptr;
 /// are dropped.
 ///
 /// ```
-/// # heist::runtime::Runtime::new().unwrap().block_on(heist::compute(|| {
+/// # heist::runtime::Runtime::new().unwrap().block_on(async { heist::compute(|| {
 /// let names = ["a", "bc", "def"];
 /// assert_eq!(heist::parallel::par_map(&names[..], |name| name.len()), [1, 2, 3]);
-/// # })).unwrap();
+/// # }).await.unwrap() });
 /// ```
 pub fn par_map<S, F, R>(items: S, f: F) -> Vec<R>
 where

@@ -29,7 +29,7 @@ use std::sync::Arc;
 /// ```
 /// use heist::parallel;
 ///
-/// # heist::runtime::Runtime::new().unwrap().block_on(heist::compute(|| {
+/// # heist::runtime::Runtime::new().unwrap().block_on(async { heist::compute(|| {
 /// let mut parts = [0_u64; 4];
 /// parallel::scope(|scope| {
 ///     for (i, part) in (0..).zip(&mut parts) {
@@ -37,7 +37,7 @@ use std::sync::Arc;
 ///     }
 /// });
 /// assert_eq!(parts[1], 499_500);
-/// # })).unwrap();
+/// # }).await.unwrap() });
 /// ```
 pub fn scope<'scope, F, R>(f: F) -> R
 where

@@ -65,11 +65,11 @@ pub trait Split: Send + Sized {
 /// ```
 /// use heist::parallel::{Split, chunks_mut, par_for};
 ///
-/// # heist::runtime::Runtime::new().unwrap().block_on(heist::compute(|| {
+/// # heist::runtime::Runtime::new().unwrap().block_on(async { heist::compute(|| {
 /// let mut image = vec![0_u8; 640 * 480];
 /// par_for(chunks_mut(&mut image, 640).numbered(), |(y, row)| row.fill(y as u8));
 /// assert_eq!(image[640], 1);
-/// # })).unwrap();
+/// # }).await.unwrap() });
 /// ```
 pub fn par_for<S, F>(items: S, f: F)
 where
@@ -93,7 +93,7 @@ where
 /// With the panic of a call, when no more calls are under way.
 ///
 /// ```
-/// # heist::runtime::Runtime::new().unwrap().block_on(heist::compute(|| {
+/// # heist::runtime::Runtime::new().unwrap().block_on(async { heist::compute(|| {
 /// let words = ["fork", "and", "join"];
 /// let longest = heist::parallel::par_reduce(
 ///     &words[..],
@@ -101,7 +101,7 @@ where
 ///     |left, right| left.max(right),
 /// );
 /// assert_eq!(longest, Some(4));
-/// # })).unwrap();
+/// # }).await.unwrap() });
 /// ```
 pub fn par_reduce<S, P, M, R>(items: S, part: P, merge: M) -> R
 where
