@@ -36,6 +36,7 @@ mod metrics;
 mod monitor;
 #[cfg(feature = "net")]
 pub mod net;
+pub mod parallel;
 mod report;
 pub mod runtime;
 mod scheduler;

@@ -38,6 +38,7 @@
 
 pub(crate) mod alarm;
 pub(crate) mod current;
+pub(crate) mod fork;
 pub(crate) mod home;
 mod idle;
 pub(crate) mod local;

@@ -26,6 +26,7 @@ pub(super) const LAYERS: &[(&str, &str)] = &[
     ("driver", "sync clock error budget metrics driver::wheel"),
     ("blocking", "sync clock error task metrics scheduler"),
     ("monitor", "sync clock error task report scheduler metrics"),
+    ("parallel", "sync scheduler"),
     ("context", ASSEMBLY),
     ("builder", ASSEMBLY),
     ("runtime::spawning", ASSEMBLY),
@@ -64,6 +65,22 @@ pub(super) const UNSAFE_FILES: &[(&str, &str)] = &[
     (
         "crates/heist/src/scheduler/local.rs",
         "a future that is not Send goes into a task that never leaves its thread",
+    ),
+    (
+        "crates/heist/src/scheduler/fork/seat.rs",
+        "forked jobs lie in their callers' frames, and are reached through erased pointers",
+    ),
+    (
+        "crates/heist/src/parallel/join.rs",
+        "closure and result of a fork lie in the frame of its join",
+    ),
+    (
+        "crates/heist/src/parallel/scope.rs",
+        "closures that borrow from a scope's caller are queued as if they did not",
+    ),
+    (
+        "crates/heist/src/parallel/map.rs",
+        "results are written into a vector's spare room by many at once",
     ),
     (
         "crates/heist/src/driver/sys/portable.rs",

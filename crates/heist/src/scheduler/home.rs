@@ -14,6 +14,7 @@
 //! Tests: `scheduler/tests/home.rs`, `tests/it/shutdown.rs`.
 
 use super::current::{self, SHARDS_A_THREAD};
+use super::fork::Forks;
 use super::idle::Idle;
 use super::sites::Sites;
 use super::spare::Spare;
@@ -54,6 +55,7 @@ pub(crate) struct Home {
     learns: AtomicBool,
     pub(crate) registry: Registry,
     pub(crate) idle: Idle,
+    pub(crate) forks: Forks,
     /// No worker will look at the injector any more \[S7\].
     abandoned: AtomicBool,
     /// Threads that help to empty an abandoned home \[S7\]; while there are any, nobody moves in.
@@ -71,7 +73,7 @@ pub(crate) struct Home {
 static VACANT: RwLock<Vec<&'static Home>> = RwLock::new(Vec::new());
 
 impl Home {
-    pub(super) fn build() -> &'static Home {
+    pub(crate) fn build() -> &'static Home {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         Box::leak(Box::new(Self {
             injector: Injector::new(),
@@ -81,6 +83,7 @@ impl Home {
             learns: AtomicBool::new(true),
             registry: Registry::new((SHARDS_A_THREAD * threads.next_power_of_two()).min(128)),
             idle: Idle::new(),
+            forks: Forks::new(),
             abandoned: AtomicBool::new(false),
             helpers: AtomicUsize::new(0),
             local: AtomicBool::new(false),

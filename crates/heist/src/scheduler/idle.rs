@@ -174,6 +174,15 @@ impl Idle {
         false
     }
 
+    /// Some worker is parked or searches: what could be stolen should be offered.
+    #[inline]
+    pub(crate) fn wants_work(&self) -> bool {
+        // ORDERING: SeqCst: after the caller's SeqCst change of what it offers, or its fence; pairs
+        // with the change of the word in `park`.
+        let counts = Counts(self.word.load(SeqCst));
+        counts.searching() > 0 || counts.awake() < counts.workers()
+    }
+
     /// A worker found its own queue empty and wants to steal.
     pub(crate) fn start_searching(&self) -> bool {
         // Relaxed: only a limit on how many search.

@@ -21,6 +21,7 @@
 //! Tests: `tests/it/`; the spare's in `tests/it/rescue.rs`.
 
 use super::current::{self, Current};
+use super::fork::{self, Work};
 use super::home::{COARSE_SHIFT, Home, coarse};
 use super::queue::LocalQueue;
 use super::shared::{Remote, Shared};
@@ -28,7 +29,7 @@ use crate::budget;
 use crate::clock::tsc::Ticks;
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::deque::Steal;
-use crate::task::{CurrentTask, Own, Runnable, TaskRef};
+use crate::task::{Class, CurrentTask, Own, Runnable, TaskRef};
 use std::fmt;
 use std::sync::Arc;
 
@@ -122,6 +123,26 @@ impl Core {
 
     pub(crate) fn idx(&self) -> usize {
         self.idx
+    }
+
+    pub(super) fn home(&self) -> &'static Home {
+        self.shared.home
+    }
+
+    /// The thread is about to block in a `join`: what is queued here may be stolen. `true` if there
+    /// is anything.
+    pub(super) fn offer_queue(&mut self) -> bool {
+        self.queue.flush_lifo();
+        self.queue.has_stealable()
+    }
+
+    /// A forked job, when there is nothing else to do.
+    fn take_forked(&self) -> Option<Work> {
+        if self.is_spare {
+            return None;
+        }
+        let home = self.shared.home;
+        home.forks.steal(self.rng as usize, home.any_computes())
     }
 
     /// It polls a heavy task, behind which nothing should wait.
@@ -244,11 +265,28 @@ impl Core {
                 self.begin_poll(&runnable);
                 Step::Run(runnable, self.found_work())
             }
-            None => {
-                self.remote().forget_poll();
-                Step::Park
-            }
+            None => match self.take_forked() {
+                Some(work) => {
+                    self.begin_forked(&work);
+                    Step::Serve(work, self.found_work())
+                }
+                None => {
+                    self.remote().forget_poll();
+                    Step::Park
+                }
+            },
         }
+    }
+
+    /// The same as `begin_poll` for a job of somebody's task. It is no poll, and may take its time.
+    fn begin_forked(&mut self, work: &Work) {
+        self.stamp = None;
+        let remote = self.remote();
+        // Relaxed, all: see the fields.
+        let class = Class::Declared as u8;
+        remote.polled_class.store(class, Relaxed);
+        remote.polled_task.store(work.task(), Relaxed);
+        remote.poll_began.store(self.now.0, Relaxed);
     }
 
     /// Writes down for the monitor what is about to be polled.
@@ -267,7 +305,8 @@ impl Core {
 
     /// Something that a thief, or this worker at a second look, could run.
     fn sees_work(&self, look_at_peers: bool) -> bool {
-        if !self.is_spare && !self.shared.home.heavy().is_empty() {
+        let home = self.shared.home;
+        if !self.is_spare && (!home.heavy().is_empty() || home.forks.look_before_parking()) {
             return true;
         }
         self.sees_light_work(look_at_peers)
@@ -306,6 +345,8 @@ impl Core {
 enum Step {
     /// Poll it; before, wake a peer if so said [S5].
     Run(Runnable, bool),
+    /// The same for a forked job.
+    Serve(Work, bool),
     /// Give the driver a turn.
     Turn,
     /// Nothing to run anywhere.
@@ -317,15 +358,21 @@ enum Step {
 fn poll(shared: &Arc<Shared>, runnable: Runnable) {
     let id = CurrentTask::enter(runnable.id());
     match runnable.weight().is_heavy() {
-        true => run_heavy(shared, runnable),
+        true => run_heavy(shared, || runnable.run()),
         false => runnable.run(),
     }
     budget::end_poll();
     drop(id);
 }
 
-/// Polls a heavy task, with the spare at hand for everything else.
-fn run_heavy(shared: &Arc<Shared>, runnable: Runnable) {
+/// Runs a forked job.
+fn serve(shared: &Arc<Shared>, work: Work) {
+    run_heavy(shared, || work.run());
+    current::with_worker(|core| core.now = core.shared.scale.ticks());
+}
+
+/// Runs what is heavy, with the spare at hand for everything else.
+fn run_heavy(shared: &Arc<Shared>, run: impl FnOnce()) {
     let set = |computes| {
         current::with_worker(|core| core.computes = computes);
     };
@@ -348,7 +395,7 @@ fn run_heavy(shared: &Arc<Shared>, runnable: Runnable) {
     if let Some(idx) = current::with_worker(|core| core.idx) {
         shared.drive.entrust_timers(idx);
     }
-    runnable.run();
+    run();
     shared.home.end_heavy();
     set(false);
     current::with_worker(|core| {
@@ -412,7 +459,9 @@ fn park(shared: &Arc<Shared>) {
         core.now = core.shared.scale.ticks();
         core.last_turn = core.now;
         core.remote().counters.unparked(core.now);
-        core.queue.len() > 1
+        // Whoever pushed what we have seen counted on us to search. We may be long in the first
+        // task that we take, so another one looks for the rest [S5].
+        core.queue.len() > 1 || stay
     });
     shared.alarm.worker_awake();
     if wake_peer == Some(true) {
@@ -471,6 +520,7 @@ pub(super) fn run(shared: &Arc<Shared>, idx: usize) {
         return;
     };
     let previous = current::replace(Current::Worker(core));
+    let _role = fork::begin_role();
     while !shared.is_shut_down() {
         // `None`: another thread plays this worker now.
         match current::with_worker(Core::step) {
@@ -479,6 +529,12 @@ pub(super) fn run(shared: &Arc<Shared>, idx: usize) {
                     shared.home.wake_after_local_push();
                 }
                 poll(shared, runnable);
+            }
+            Some(Step::Serve(work, wake_peer)) => {
+                if wake_peer {
+                    shared.home.wake_after_local_push();
+                }
+                serve(shared, work);
             }
             Some(Step::Turn) => turn(shared),
             Some(Step::Park) => park(shared),
@@ -493,6 +549,7 @@ pub(super) fn run(shared: &Arc<Shared>, idx: usize) {
 
 /// Lets another thread play this thread's worker while `f` blocks. Elsewhere it just calls `f`.
 pub(crate) fn block_in_place<R>(f: impl FnOnce() -> R) -> R {
+    let _seat = fork::stand_up();
     let mut core = match current::replace(Current::Nothing) {
         // A waker that is called by the driver's turn: the worker is not in a poll, and its place
         // among the sleepers cannot be handed on.

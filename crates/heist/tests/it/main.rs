@@ -10,6 +10,7 @@ mod local;
 mod metrics;
 mod nesting;
 mod panics;
+mod parallel;
 mod rescue;
 mod shutdown;
 mod spawn;
