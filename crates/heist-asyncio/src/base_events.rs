@@ -39,7 +39,7 @@ pub(crate) enum Ready {
     Adopt(Node, Pin<Box<dyn Future<Output = ()> + Send>>),
     Callback(Handle),
     Internal(InternalCallback, Node),
-    Watched(Arc<dyn Watcher>, Node),
+    Watched(Arc<dyn Watcher>, Node, bool),
 }
 
 /// The part of an exact loop that all threads see.
@@ -344,7 +344,7 @@ fn run_entry(event_loop: &EventLoop, coroutines: &Coroutines, main: &mut Main<'_
         }
         Ready::Callback(handle) => handle.run(event_loop),
         Ready::Internal(callback, node) => callback(&node),
-        Ready::Watched(watcher, node) => watcher.completed(&node),
+        Ready::Watched(watcher, node, failed) => watcher.completed(&node, failed),
     }
 }
 

@@ -36,7 +36,8 @@ pub(crate) trait Watcher: Send + Sync {
     /// The exact loop that must queue what it is told; without, it is told where the cell completes.
     fn exact_loop(&self) -> Option<&EventLoop>;
 
-    fn completed(&self, node: &Node);
+    /// `failed` where the cell was cancelled or has an exception.
+    fn completed(&self, node: &Node, failed: bool);
 }
 
 /// What a cell offers without its result type.
@@ -237,12 +238,23 @@ struct UserCallback {
 /// What a completed cell has to run, once no lock is held.
 #[must_use = "the waiters are woken by `dispatch`"]
 #[derive(Default)]
-pub(crate) struct Completion(Few<Entry>);
+pub(crate) struct Completion {
+    entries: Few<Entry>,
+    failed: bool,
+}
 
 impl Completion {
+    /// What a callback has to run that comes to a cell that is done.
+    fn of(action: Action) -> Completion {
+        Completion {
+            entries: Few::of(Entry { id: 0, action }),
+            failed: false,
+        }
+    }
+
     /// Wakes the waiters and schedules the callbacks, in order, `[C2]`.
     pub(crate) fn dispatch(self, node: &Node) {
-        for entry in self.0 {
+        for entry in self.entries {
             match entry.action {
                 Action::Wake(waker) => waker.wake(),
                 Action::Internal(internal) => match internal.event_loop {
@@ -250,8 +262,12 @@ impl Completion {
                     None => (internal.callback)(node),
                 },
                 Action::Watched(watcher) => match watcher.exact_loop() {
-                    Some(event_loop) => event_loop.clone().push_watched(watcher, node.clone()),
-                    None => watcher.completed(node),
+                    Some(event_loop) => {
+                        event_loop
+                            .clone()
+                            .push_watched(watcher, node.clone(), self.failed)
+                    }
+                    None => watcher.completed(node, self.failed),
                 },
                 Action::User(user) => {
                     let (node, callback) = (node.clone(), user.callback);
@@ -282,7 +298,7 @@ impl State {
     }
 
     /// Cancelled, or done with an exception.
-    pub(crate) fn has_failed(&self) -> bool {
+    fn has_failed(&self) -> bool {
         self.status == Status::Cancelled || self.error.is_some()
     }
 
@@ -335,7 +351,10 @@ impl State {
         debug_assert!(!self.is_done(), "a cell completes once");
         debug_assert!(status != Status::Pending);
         self.status = status;
-        Completion(std::mem::take(&mut self.entries))
+        Completion {
+            entries: std::mem::take(&mut self.entries),
+            failed: self.has_failed(),
+        }
     }
 
     /// Cancels the future half.
@@ -600,7 +619,7 @@ pub(crate) fn add_internal(node: &Node, callback: InternalCallback) -> Option<u6
     let mut state = node.core().state.lock();
     if state.is_done() {
         drop(state);
-        Completion(Few::of(Entry { id: 0, action })).dispatch(node);
+        Completion::of(action).dispatch(node);
         return None;
     }
     Some(state.push_entry(action))
@@ -610,13 +629,13 @@ pub(crate) fn add_internal(node: &Node, callback: InternalCallback) -> Option<u6
 pub(crate) fn watch_all<'a>(
     nodes: impl Iterator<Item = &'a Node>,
     watcher: &Arc<dyn Watcher>,
-) -> Vec<&'a Node> {
+) -> Vec<(&'a Node, bool)> {
     let mut done = Vec::new();
     for node in nodes {
         let watcher = watcher.clone();
         let mut state = node.core().state.lock();
         if state.is_done() {
-            done.push(node);
+            done.push((node, state.has_failed()));
         } else {
             state.push_entry(Action::Watched(watcher));
         }
@@ -639,7 +658,7 @@ pub(crate) fn add_user(
     let mut state = node.core().state.lock();
     if state.is_done() {
         drop(state);
-        Completion(Few::of(Entry { id: 0, action })).dispatch(node);
+        Completion::of(action).dispatch(node);
         return None;
     }
     Some(state.push_entry(action))

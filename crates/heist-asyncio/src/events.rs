@@ -499,10 +499,10 @@ impl EventLoop {
         }
     }
 
-    pub(crate) fn push_watched(&self, watcher: Arc<dyn Watcher>, node: Node) {
+    pub(crate) fn push_watched(&self, watcher: Arc<dyn Watcher>, node: Node, failed: bool) {
         match &self.0.body {
-            Body::Exact(exact) => exact.push(Ready::Watched(watcher, node)),
-            Body::Parallel(_) => watcher.completed(&node),
+            Body::Exact(exact) => exact.push(Ready::Watched(watcher, node, failed)),
+            Body::Parallel(_) => watcher.completed(&node, failed),
         }
     }
 

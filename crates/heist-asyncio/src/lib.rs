@@ -57,7 +57,7 @@ pub use tasks::{
     AsCompleted, Awaitable, Builder, Child, Gathering, IntoTask, Item, ReturnWhen, Shielded, Task,
     TaskHandle, TaskId, Waitable, all_tasks, as_completed, cancellable, create_local_task,
     create_named_task, create_task, current_task, ensure_future, gather, gather_return_exceptions,
-    shield, sleep, sleep_with, wait, wait_for, yield_now,
+    shield, sleep, sleep_with, wait, wait_for, wrap_future, wrap_join_handle, yield_now,
 };
 pub use threads::{
     ConcurrentFuture, asyncify, run_coroutine_threadsafe, run_in_executor, sync, to_thread,

@@ -228,6 +228,8 @@ impl Runner {
         let catches_interrupts = self.catches_interrupts.unwrap_or_else(|| {
             self.flavor != Flavor::VirtualClock && crate::interrupts::listens_by_default()
         });
+        #[cfg(not(unix))]
+        let _ = self.catches_interrupts;
         let open = self.open()?;
         let context = context.unwrap_or_else(|| open.context.clone());
         let builder = Builder::new().on(open.event_loop.clone()).context(context);

@@ -214,8 +214,8 @@ pub(crate) fn gather_nodes<R: Send + 'static>(
     });
     let watcher: Arc<dyn Watcher> = shared.clone();
     // Children that are done already count here and now.
-    for child in watch_all(different.into_iter(), &watcher) {
-        shared.completed(child);
+    for (child, failed) in watch_all(different.into_iter(), &watcher) {
+        shared.completed(child, failed);
     }
     Gathering { cell: outer }
 }
@@ -238,8 +238,8 @@ impl<R: Send + 'static> Watcher for Shared<R> {
         self.exact_loop.as_ref()
     }
 
-    fn completed(&self, child: &Node) {
-        if !self.return_exceptions && child.core().state.lock().has_failed() {
+    fn completed(&self, child: &Node, failed: bool) {
+        if failed && !self.return_exceptions {
             return self.fail(child);
         }
         // ORDERING: AcqRel makes all children's results visible to the last one.

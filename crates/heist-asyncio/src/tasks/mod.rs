@@ -33,6 +33,7 @@ mod sleep;
 mod step;
 mod wait;
 mod wait_for;
+mod wrap;
 
 pub use as_completed::{AsCompleted, as_completed};
 pub use foreign::cancellable;
@@ -46,6 +47,7 @@ pub use sleep::{sleep, sleep_with, yield_now};
 pub(crate) use step::TaskFuture;
 pub use wait::{ReturnWhen, Waitable, wait};
 pub use wait_for::wait_for;
+pub use wrap::{wrap_future, wrap_join_handle};
 
 /// A coroutine that runs on the loop (`asyncio.Task`).
 ///

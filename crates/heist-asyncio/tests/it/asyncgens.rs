@@ -282,13 +282,183 @@ fn an_exception_may_be_thrown_in() {
     });
 }
 
-/// CPython: test_asyncgen.AsyncGenAsyncioTest.test_async_gen_asyncio_athrow_02
+/// A body that has not begun cannot handle what is thrown.
 #[test]
 fn an_exception_thrown_before_the_start_is_raised_at_once() {
     run(async {
         let items = asyncio::async_generator(|y| async move { y.yield_(1).await.map(drop) });
         assert!(items.athrow(Oops("early")).await.unwrap_err().is::<Oops>());
         assert_eq!(items.anext().await?, None);
+        Ok(())
+    });
+}
+
+/// CPython: test_asyncgen.AsyncGenAsyncioTest.test_async_gen_asyncio_athrow_03
+#[test]
+fn a_body_may_swallow_what_is_thrown_and_return() {
+    run(async {
+        let items = asyncio::async_generator(|y| async move {
+            assert!(y.yield_(()).await.unwrap_err().is::<Oops>());
+            Ok(())
+        });
+        items.anext().await?;
+        assert_eq!(items.athrow(Oops("in")).await?, None);
+        Ok(())
+    });
+}
+
+/// CPython: test_asyncgen.AsyncGenAsyncioTest.test_async_gen_asyncio_asend_02
+#[test]
+fn a_body_that_crashes_after_a_send_cleans_up() {
+    let log = Record::new();
+    let told = log.clone();
+    let result: asyncio::Result<Option<i32>> = try_run(async move {
+        let items = asyncio::two_way_generator(|y| async move {
+            let body = async {
+                let sent: i32 = y.yield_(1).await?.unwrap();
+                asyncio::sleep(ms(10)).await?;
+                Err(Oops(if sent == 100 { "crash" } else { "lost" }).into())
+            };
+            let cleanup = async {
+                asyncio::sleep(ms(10)).await?;
+                told.push("done");
+                Ok(())
+            };
+            finally(body, cleanup).await
+        });
+        items.anext().await?;
+        items.asend(100).await
+    });
+    assert_eq!(result.unwrap_err().downcast_ref(), Some(&Oops("crash")));
+    assert_eq!(log.get(), ["done"]);
+}
+
+/// CPython: test_asyncgen.AsyncGenAsyncioTest.test_async_gen_asyncio_aclose_08
+#[test]
+fn a_body_that_is_closed_does_not_go_on_to_its_next_await() {
+    run(async {
+        let (future, log) = (asyncio::Future::<()>::new(), Record::new());
+        let (waited, told) = (future.clone(), log.clone());
+        let items = asyncio::async_generator(|y| async move {
+            let body = async {
+                y.yield_(1).await?;
+                waited.await?;
+                told.push("went on");
+                y.yield_(2).await.map(drop)
+            };
+            finally(body, asyncio::sleep(ms(10))).await
+        });
+        assert_eq!(items.anext().await?, Some(1));
+        items.aclose().await?;
+        assert!(log.get().is_empty() && !future.done());
+        Ok(())
+    });
+}
+
+/// CPython: test_asyncgen.AsyncGenAsyncioTest.test_async_gen_asyncio_shutdown_02
+#[test]
+fn a_generator_that_outlives_its_run_is_quiet() {
+    let mut runner = asyncio::Runner::virtual_clock();
+    let errors = record_errors(&runner.get_loop().unwrap());
+    let held = runner
+        .run(async {
+            let mut items = asyncio::async_generator(|y| async move {
+                y.yield_(1).await?;
+                y.yield_(2).await.map(drop)
+            });
+            assert_eq!(items.next().await.unwrap()?, 1);
+            Ok(items)
+        })
+        .unwrap();
+    runner.close().unwrap();
+    drop(held);
+    assert!(errors.get().is_empty());
+}
+
+/// CPython: test_asyncgen.AsyncGenAsyncioTest.test_async_gen_expression_01
+#[test]
+fn a_generator_may_be_mapped_and_collected() {
+    run(async {
+        let numbers = asyncio::async_generator(|y| async move {
+            for n in 0..10 {
+                asyncio::sleep(ms(10)).await?;
+                y.yield_(n).await?;
+            }
+            Ok(())
+        });
+        let doubled: Vec<i32> = numbers.map_ok(|n| n * 2).try_collect().await?;
+        assert!(doubled.into_iter().eq((0..10).map(|n| n * 2)));
+        Ok(())
+    });
+}
+
+/// CPython: test_asyncgen.AsyncGenAsyncioTest.test_async_gen_asyncio_03
+#[test]
+fn a_type_may_have_a_generator_for_a_method() {
+    struct Numbers(i32);
+    impl Numbers {
+        fn iter(&self) -> asyncio::AsyncGenerator<i32> {
+            let n = self.0;
+            asyncio::async_generator(move |y| async move {
+                y.yield_(n).await?;
+                asyncio::sleep(ms(10)).await?;
+                y.yield_(n + 1).await.map(drop)
+            })
+        }
+    }
+    run(async {
+        let numbers = Numbers(1);
+        assert_eq!(numbers.iter().try_collect::<Vec<_>>().await?, [1, 2]);
+        assert_eq!(numbers.iter().anext().await?, Some(1));
+        Ok(())
+    });
+}
+
+/// CPython: test_asyncgen.AsyncGenAsyncioTest.test_async_gen_asyncio_athrow_02
+#[test]
+fn a_body_may_be_cancelled_while_it_handles_what_is_thrown() {
+    let log = Record::new();
+    let told = log.clone();
+    let result = try_run(async move {
+        let items = asyncio::async_generator(|y| async move {
+            let body = async {
+                assert!(y.yield_(1).await.unwrap_err().is::<Oops>());
+                let sleeper = asyncio::create_task(asyncio::sleep(ms(10)));
+                let handle = sleeper.handle();
+                asyncio::get_running_loop()?.call_later(ms(5), move || {
+                    handle.cancel();
+                });
+                sleeper.await?;
+                y.yield_(2).await.map(drop)
+            };
+            let cleanup = async {
+                asyncio::sleep(ms(10)).await?;
+                told.push("done");
+                Ok(())
+            };
+            finally(body, cleanup).await
+        });
+        items.anext().await?;
+        items.athrow(Oops("in")).await
+    });
+    assert!(result.unwrap_err().is_cancelled());
+    assert_eq!(log.get(), ["done"]);
+}
+
+/// CPython: test_asyncgen.AsyncGenAsyncioTest.test_async_gen_expression_02
+#[test]
+fn a_generator_may_be_filtered_by_what_is_awaited() {
+    run(async {
+        let numbers = asyncio::async_generator(|y| async move {
+            for n in 0..10 {
+                if asyncio::sleep_with(ms(10), n).await? != 0 {
+                    y.yield_(n * 2).await?;
+                }
+            }
+            Ok(())
+        });
+        let doubled: Vec<i32> = numbers.try_collect().await?;
+        assert!(doubled.into_iter().eq((1..10).map(|n| n * 2)));
         Ok(())
     });
 }

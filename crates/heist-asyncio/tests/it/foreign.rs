@@ -202,3 +202,45 @@ fn a_leaf_outside_any_task_simply_waits() {
     let value = futures_util::FutureExt::now_or_never(async { future.await });
     assert_eq!(value.unwrap().unwrap(), 3);
 }
+
+#[test]
+fn a_rust_future_is_wrapped_with_its_error() {
+    on_both(|| async {
+        let good = asyncio::wrap_future(async { "7".parse::<i32>() });
+        let bad = asyncio::wrap_future(async { "x".parse::<i32>() });
+        assert_eq!((&good).await? + good.await?, 14);
+        assert!(bad.await.unwrap_err().is::<std::num::ParseIntError>());
+        Ok(())
+    });
+}
+
+#[test]
+fn a_task_of_the_core_is_wrapped_with_its_panic() {
+    on_both(|| async {
+        assert_eq!(
+            asyncio::wrap_join_handle(heist::spawn(async { 7 })).await?,
+            7
+        );
+        let broken = heist::spawn(async { panic!("broken") });
+        let error = asyncio::wrap_join_handle::<()>(broken).await.unwrap_err();
+        let panic = error.downcast_ref::<asyncio::PanicError>().unwrap();
+        assert_eq!(panic.message(), "broken");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_cancelled_wrapper_aborts_the_task_of_the_core() {
+    on_both(|| async {
+        let core = heist::spawn(pending::<()>());
+        let aborted = core.abort_handle();
+        let wrapped = asyncio::wrap_join_handle(core);
+        passes(2).await;
+        assert!(wrapped.cancel());
+        assert!(wrapped.await.unwrap_err().is_cancelled());
+        while !aborted.is_finished() {
+            asyncio::yield_now().await?;
+        }
+        Ok(())
+    });
+}

@@ -232,6 +232,47 @@ fn a_condition_strands_nobody() {
     });
 }
 
+#[test]
+fn a_barrier_outlives_those_who_leave() {
+    on_all(|seed| async move {
+        let mut dice = Dice::new(seed);
+        let barrier = asyncio::Barrier::new(3)?;
+        let wait = || {
+            let barrier = barrier.clone();
+            asyncio::create_task(async move { barrier.wait().await.map(drop) })
+        };
+        let tasks: Vec<_> = (0..12).map(|_| wait()).collect();
+        for task in &tasks {
+            if dice.below(3) == 0 {
+                cancel(&task.handle());
+            }
+            if dice.below(4) == 0 {
+                asyncio::yield_now().await?;
+            }
+        }
+        // Who is left waits for others: as many come as are wanted, and those who came too many leave again.
+        let mut others = Vec::new();
+        while tasks.iter().any(|task| !task.done()) {
+            let n_others = others
+                .iter()
+                .filter(|task: &&asyncio::Task<()>| !task.done())
+                .count();
+            if barrier.n_waiting() > 0 && n_others < 2 {
+                others.push(wait());
+            }
+            asyncio::yield_now().await?;
+        }
+        for task in &others {
+            cancel(&task.handle());
+        }
+        harass(&tasks, &mut dice, 0).await;
+        harass(&others, &mut dice, 0).await;
+        assert_eq!(barrier.n_waiting(), 0, "seed {seed}");
+        assert!(!barrier.broken());
+        Ok(())
+    });
+}
+
 /// The last child to return takes no failure of another one for a result that is not there.
 #[test]
 fn a_gather_raises_what_its_child_raised() {
