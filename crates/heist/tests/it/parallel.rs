@@ -87,7 +87,7 @@ fn deep_recursion_on_either_side() {
         }
     }
     // More than a seat has room for.
-    everywhere(|| assert_eq!(join(|| left(3_000), || right(3_000)), (3_000, 3_000)));
+    everywhere(|| assert_eq!(join(|| left(1_200), || right(1_200)), (1_200, 1_200)));
 }
 
 #[test]
