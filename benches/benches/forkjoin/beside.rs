@@ -124,11 +124,9 @@ fn run<C: Contender, P: Pool>(options: &Options) -> Outcome {
         return Err("nothing was done".to_owned());
     }
     latencies.sort();
-    Ok(Measured {
-        values: vec![
-            quantile(&latencies, 0.99).as_secs_f64() * 1e3,
-            sample.per_second() / 1e6,
-        ],
-        cores: sample.cores(),
-    })
+    let values = vec![
+        quantile(&latencies, 0.99).as_secs_f64() * 1e3,
+        sample.per_second() / 1e6,
+    ];
+    Ok(Measured::new(values, sample.cores()).with_curve(&latencies))
 }

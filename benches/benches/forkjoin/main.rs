@@ -24,10 +24,10 @@ trait Workload {
 
 fn outcome<W: Workload, P: Pool>(options: &Options) -> Outcome {
     let sample = W::run(P::with_workers(options.workers), options)?;
-    Ok(Measured {
-        values: vec![sample.nanoseconds_each()],
-        cores: sample.cores(),
-    })
+    Ok(Measured::new(
+        vec![sample.nanoseconds_each()],
+        sample.cores(),
+    ))
 }
 
 fn entry<W: Workload, P: Pool>() -> Entry {
