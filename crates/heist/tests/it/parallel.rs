@@ -252,6 +252,37 @@ fn a_worker_is_handed_on_inside_a_join() {
     }
 }
 
+/// The second closure waits for a computation that is queued when the first has ended: the waiting
+/// thread lets another one play its worker.
+#[test]
+fn a_join_that_waits_hands_its_worker_on() {
+    let runtime = workers(2);
+    for _ in 0..50 {
+        compute(&runtime, || {
+            let (tell, told) = mpsc::channel();
+            at_once(
+                || drop(heist::compute(move || tell.send(()).unwrap())),
+                move || told.recv().unwrap(),
+            );
+            // Whether the worker came back or not, this thread can fork.
+            assert_eq!(fib(12), 144);
+        });
+        compute(&runtime, || {
+            let both = Barrier::new(2);
+            let (tell, told) = mpsc::channel();
+            let told = Mutex::new(told);
+            scope(|scope| {
+                scope.spawn(|_| {
+                    both.wait();
+                    told.lock().unwrap().recv().unwrap();
+                });
+                both.wait();
+                drop(heist::compute(move || tell.send(()).unwrap()));
+            });
+        });
+    }
+}
+
 #[test]
 fn scopes_run_everything() {
     everywhere(|| {
