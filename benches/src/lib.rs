@@ -6,7 +6,7 @@
 //! ratio to a rival's median in the same process. The cores that were burnt stand beside it.
 //!
 //! `benches/throughput` has the workloads that are counted by the operation, `benches/probes` those that ask how late
-//! something was.
+//! something was. `benches/asyncio` has those of the asyncio facade, in the words of each library, CPython's included.
 
 pub mod contender;
 pub mod cpu;

@@ -170,7 +170,7 @@ fn example_names(sh: &Shell, folder: &str) -> Result<Vec<String>> {
 fn bench(sh: &Shell) -> Result<()> {
     cmd!(
         sh,
-        "cargo bench --profile release --bench throughput --bench probes --bench forkjoin -- --quick"
+        "cargo bench --profile release --package heist-benches --benches -- --quick"
     )
     .run()?;
     Ok(())

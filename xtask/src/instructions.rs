@@ -22,6 +22,7 @@ const RECORD: &str = "benches/instructions.tsv";
 const TOLERANCE: f64 = 1.05;
 /// Thousands of operations in the two runs whose difference counts.
 const RUNS: [u32; 2] = [2, 12];
+const TRIES: u32 = 3;
 
 pub(crate) fn run(sh: &Shell, args: &[&str]) -> Result<()> {
     ensure!(
@@ -43,9 +44,14 @@ pub(crate) fn run(sh: &Shell, args: &[&str]) -> Result<()> {
     .run()?;
     let mut costs = Vec::new();
     for operation in OPERATIONS {
-        let [few, many] = RUNS.map(|count| collected(sh, operation, count));
-        let operations = 1_000 * (RUNS[1] - RUNS[0]);
-        costs.push((operation, (many? - few?) / f64::from(operations)));
+        let mut least = f64::INFINITY;
+        // What the machine adds, it adds: the least is nearest to the code's own.
+        for _ in 0..TRIES {
+            let [few, many] = RUNS.map(|count| collected(sh, operation, count));
+            let operations = 1_000 * (RUNS[1] - RUNS[0]);
+            least = least.min((many? - few?) / f64::from(operations));
+        }
+        costs.push((operation, least));
     }
     if args == ["--record"] {
         sh.write_file(RECORD, written(&costs))?;
@@ -70,12 +76,47 @@ pub(crate) fn run(sh: &Shell, args: &[&str]) -> Result<()> {
             risen.push(operation);
         }
     }
+    system_calls(sh)?;
     ensure!(
         risen.is_empty(),
         "dearer by more than 5 %: {}; if it is worth that, --record says so",
         risen.join(", ")
     );
     Ok(())
+}
+
+/// What an echo over one connection asks of the kernel, where strace can be had. For the eye: a runtime that waits for
+/// each answer makes as many calls as the machine's speed wants.
+fn system_calls(sh: &Shell) -> Result<()> {
+    const ECHOES: u32 = 5_000;
+    let count = (ECHOES / 1_000).to_string();
+    let traced = cmd!(
+        sh,
+        "strace -f -c target/release/examples/operations echo {count}"
+    );
+    let Ok(output) = traced.quiet().ignore_status().output() else {
+        println!("strace is not installed: no system calls");
+        return Ok(());
+    };
+    println!("{:<14}{:>12}", "an echo", "calls");
+    for (call, calls) in calls(&String::from_utf8_lossy(&output.stderr)) {
+        let each = calls / f64::from(ECHOES);
+        if each >= 0.01 {
+            println!("{call:<14}{each:>12.2}");
+        }
+    }
+    Ok(())
+}
+
+/// The rows of strace's table: the call, and how often it was made.
+fn calls(table: &str) -> Vec<(String, f64)> {
+    let row = |line: &str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let calls = fields.get(3)?.parse().ok()?;
+        let call = *fields.last()?;
+        (call != "total" && fields.len() >= 5).then(|| (call.to_owned(), calls))
+    };
+    table.lines().filter_map(row).collect()
 }
 
 /// All instructions of one run.
@@ -127,6 +168,17 @@ mod tests {
         assert_eq!(recorded(&record, "spawn").unwrap(), 800.0);
         assert_eq!(recorded(&record, "spawn_more").unwrap(), 7.0);
         assert!(recorded(&record, "yield_now").is_err());
+    }
+
+    #[test]
+    fn the_calls_are_read() {
+        let table = "% time     seconds  usecs/call     calls    errors syscall\n\
+            ------ ----------- ----------- --------- --------- ----------------\n\
+             83.78    1.014921        1086       934       910 futex\n\
+              7.03    0.085192           8     10000           sendto\n\
+            100.00    1.100113          76     10934       910 total\n";
+        let read = [("futex".to_owned(), 934.0), ("sendto".to_owned(), 10_000.0)];
+        assert_eq!(calls(table), read);
     }
 
     #[test]

@@ -25,7 +25,7 @@ impl Probe for Churn {
 
     fn run<C: Contender>(options: &Options) -> Outcome {
         let runtime = C::with_workers(4);
-        let duration = Duration::from_millis(if options.quick { 100 } else { 2_000 });
+        let duration = Duration::from_millis(if options.quick { 100 } else { 1_000 });
         cpu::burn(TASK);
         cpu::settle(Duration::from_millis(20));
         let switches_before = cpu::voluntary_switches();

@@ -130,7 +130,7 @@ async fn run<C: Contender>(
 
 fn measure<C: Contender>(options: &Options, n_jobs: usize) -> Outcome {
     let runtime = C::with_workers(options.workers);
-    let duration = Duration::from_millis(if options.quick { 300 } else { 5_000 });
+    let duration = Duration::from_millis(if options.quick { 300 } else { 4_000 });
     let result = cpu::burn(JOB);
     let watch = Stopwatch::start();
     let (mut latencies, done) = runtime

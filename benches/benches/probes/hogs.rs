@@ -34,7 +34,7 @@ async fn hog(slice: Duration, stop: Arc<AtomicBool>) -> u32 {
 
 fn measure<C: Contender>(options: &Options, hogs: usize, slice: Duration) -> Outcome {
     let runtime = C::with_workers(WORKERS);
-    let duration = Duration::from_millis(if options.quick { 200 } else { 2_000 });
+    let duration = Duration::from_millis(if options.quick { 200 } else { 1_000 });
     cpu::burn(Duration::from_micros(1));
     let stop = Arc::new(AtomicBool::new(false));
     let hogs_stop = Arc::clone(&stop);

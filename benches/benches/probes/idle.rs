@@ -14,11 +14,11 @@ pub(crate) const FIGURE: &str = "idle";
 impl Probe for Idle {
     const NAME: &'static str = "idle";
     const FIGURES: &'static [Figure] = &[Figure::cost(
-        "voluntary context switches of all threads in 5 s without work",
+        "voluntary context switches of all threads in 2 s without work",
     )];
 
     fn run<C: Contender>(options: &Options) -> Outcome {
-        let switches = child::measure::<C>(FIGURE, options.scaled(5_000))?;
+        let switches = child::measure::<C>(FIGURE, options.scaled(2_000))?;
         Ok(Measured::new(vec![switches], None))
     }
 }

@@ -168,15 +168,30 @@ async fn a_future() -> asyncio::Result<()> {
     Ok(())
 }
 
-/// `async for` and asynchronous generators: strictly one item after the other, as the notes say; a stream here.
+/// `async for` and asynchronous generators, which "`await` and `yield` in one coroutine" make: strictly one item after
+/// the other, as the notes say. A generator is a stream here, and closing it lets it clean up.
 async fn async_for() -> asyncio::Result<()> {
-    use futures_util::{StreamExt, stream};
-    let mut numbers =
-        std::pin::pin!(stream::iter(1..=3).then(|n| asyncio::sleep_with(SECOND / 1000, n)));
-    while let Some(n) = numbers.next().await {
-        println!("async for: {}", n?);
-    }
-    Ok(())
+    use futures_util::StreamExt;
+    let numbers = asyncio::async_generator(|y| async move {
+        let result = async {
+            for n in 1.. {
+                asyncio::sleep(SECOND / 1000).await?;
+                y.yield_(n).await?;
+            }
+            Ok(())
+        }
+        .await;
+        println!("async for: the generator cleans up");
+        result
+    });
+    asyncio::aclosing(numbers, async |numbers| {
+        let mut first_three = numbers.take(3);
+        while let Some(n) = first_three.next().await {
+            println!("async for: {}", n?);
+        }
+        Ok(())
+    })
+    .await
 }
 
 /// "Anything with `__await__` is awaitable": `IntoFuture` here.
@@ -202,6 +217,15 @@ async fn links() -> asyncio::Result<()> {
         Ok(())
     });
     signal.freeze().send("frozen and sent".into()).await?;
+
+    // Receivers may be plain functions and asynchronous ones; who drops the connection hears nothing any more.
+    let numbers = asyncio::signals::CollectingSignal::new();
+    let _plain = numbers.connect(|n: i32| Ok(n + 1));
+    let _asynchronous =
+        numbers.connect(async |n: i32| asyncio::sleep_with(SECOND / 1000, n * 2).await);
+    drop(numbers.connect(|_: i32| Ok(0)));
+    let answers: asyncio::Result<Vec<i32>> = numbers.send(20).await.into_iter().collect();
+    println!("collected: {:?}", answers?);
 
     println!("sync: {}", asyncio::sync(something())?);
     Ok(())

@@ -13,6 +13,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::task::{Context, Poll, Waker};
 
@@ -20,7 +21,7 @@ use heist::time::Instant;
 use parking_lot::Mutex;
 use slab::Slab;
 
-use crate::cell::{AnyCell, InternalCallback, Node};
+use crate::cell::{AnyCell, InternalCallback, Node, Watcher};
 use crate::events::{EventLoop, Frame, FrameGuard, Handle, LoopTime};
 
 /// A coroutine wrapped as a task, without its result type.
@@ -38,6 +39,7 @@ pub(crate) enum Ready {
     Adopt(Node, Pin<Box<dyn Future<Output = ()> + Send>>),
     Callback(Handle),
     Internal(InternalCallback, Node),
+    Watched(Arc<dyn Watcher>, Node),
 }
 
 /// The part of an exact loop that all threads see.
@@ -94,6 +96,8 @@ impl Ord for Scheduled {
 #[derive(Default)]
 pub(crate) struct Coroutines {
     slots: RefCell<Slab<Option<LocalFuture>>>,
+    /// The entries of the pass that runs; between drives, only its memory.
+    pass: RefCell<VecDeque<Ready>>,
 }
 
 thread_local! {
@@ -236,11 +240,16 @@ impl Exact {
         drop((ready, scheduled));
     }
 
-    /// Moves the due timers to the ready queue, and says how many entries the pass has, `[L2]`.
-    fn begin_pass(&self) -> usize {
-        let now = self.time();
+    /// Moves the due timers to the ready queue, and takes what the pass has to run, `[L2]`.
+    fn begin_pass(&self, pass: &mut VecDeque<Ready>) {
+        debug_assert!(pass.is_empty(), "a pass runs all that it has");
         let mut dead = Vec::new();
         let mut queues = self.queues.lock();
+        let now = if queues.scheduled.is_empty() {
+            LoopTime::default()
+        } else {
+            self.time()
+        };
         while let Some(timer) = queues.scheduled.peek() {
             if timer.handle.cancelled() || timer.when <= now {
                 let Some(timer) = queues.scheduled.pop() else {
@@ -255,14 +264,9 @@ impl Exact {
                 break;
             }
         }
-        let n = queues.ready.len();
+        std::mem::swap(&mut queues.ready, pass);
         drop(queues);
         drop(dead);
-        n
-    }
-
-    fn pop(&self) -> Option<Ready> {
-        self.queues.lock().ready.pop_front()
     }
 
     /// What the loop has to do between passes.
@@ -297,12 +301,12 @@ impl Exact {
 /// The task that a run is for, with its coroutine on the runner's stack.
 pub(crate) type Main<'a> = Option<Pin<&'a mut dyn Future<Output = ()>>>;
 
-/// Runs passes until nothing is ready, a stop takes effect, or `max_passes` are done (`None`).
+/// Runs passes until nothing is ready, a stop takes effect, or so many entries have run (`None`).
 pub(crate) fn run_passes(
     event_loop: &EventLoop,
     coroutines: &Rc<Coroutines>,
     main: &mut Main<'_>,
-    max_passes: usize,
+    n_entries: usize,
 ) -> Option<Idle> {
     let exact = event_loop.exact()?;
     let driving = Driving::enter(event_loop.clone(), coroutines.clone());
@@ -311,19 +315,21 @@ pub(crate) fn run_passes(
         ..Frame::default()
     });
     let mut idle = None;
-    for _ in 0..max_passes {
-        let n = exact.begin_pass();
-        for _ in 0..n {
-            match exact.pop() {
-                Some(entry) => run_entry(event_loop, coroutines, main, entry),
-                None => break,
-            }
+    let mut n_run = 0;
+    let mut pass = coroutines.pass.take();
+    while n_run < n_entries {
+        exact.begin_pass(&mut pass);
+        // A pass counts even where it is empty.
+        n_run += pass.len().max(1);
+        while let Some(entry) = pass.pop_front() {
+            run_entry(event_loop, coroutines, main, entry);
         }
         idle = exact.idle();
         if idle.is_some() {
             break;
         }
     }
+    coroutines.pass.replace(pass);
     drop(frame);
     drop(driving);
     idle
@@ -338,6 +344,7 @@ fn run_entry(event_loop: &EventLoop, coroutines: &Coroutines, main: &mut Main<'_
         }
         Ready::Callback(handle) => handle.run(event_loop),
         Ready::Internal(callback, node) => callback(&node),
+        Ready::Watched(watcher, node) => watcher.completed(&node),
     }
 }
 

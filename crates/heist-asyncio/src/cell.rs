@@ -15,7 +15,7 @@
 use std::any::Any;
 use std::panic::Location;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::task::{Wake, Waker};
 
 use parking_lot::Mutex;
@@ -23,6 +23,7 @@ use parking_lot::Mutex;
 use crate::contextvars::Context;
 use crate::events::{ErrorContext, EventLoop};
 use crate::exceptions::{Exception, InvalidStateError, Message, Result};
+use crate::few::Few;
 
 /// A cell whose result type is forgotten.
 pub(crate) type Node = Arc<dyn AnyCell>;
@@ -30,9 +31,18 @@ pub(crate) type Node = Arc<dyn AnyCell>;
 /// An internal callback: it is given the cell that completed.
 pub(crate) type InternalCallback = Box<dyn FnOnce(&Node) + Send>;
 
+/// What is told of each cell that it watches, when that completes.
+pub(crate) trait Watcher: Send + Sync {
+    /// The exact loop that must queue what it is told; without, it is told where the cell completes.
+    fn exact_loop(&self) -> Option<&EventLoop>;
+
+    fn completed(&self, node: &Node);
+}
+
 /// What a cell offers without its result type.
 pub(crate) trait AnyCell: Send + Sync {
     fn core(&self) -> &Core;
+    fn as_any(&self) -> &dyn Any;
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
     fn into_waker(self: Arc<Self>) -> Waker;
 }
@@ -56,9 +66,92 @@ pub(crate) struct TaskMeta {
     pub(crate) event_loop: EventLoop,
     /// Where the exact loop keeps the coroutine.
     pub(crate) slot: AtomicUsize,
+    /// Its place in the loop's registry.
+    pub(crate) listed: AtomicUsize,
     /// True while the exact loop's ready queue holds a step of this task.
     pub(crate) scheduled: AtomicBool,
     pub(crate) site: &'static Location<'static>,
+    pub(crate) step: StepFlags,
+}
+
+/// What a task's step and those who cancel the task see of each other. The step reads and writes without the cell's
+/// lock, so that one that has nothing to do with a cancel takes none.
+///
+/// Under the lock alone a mark is set, taken or undone, and a wait added or removed. A step that finds no mark may
+/// miss one that is just being set: it finds it where it suspends, because it takes the lock before it suspends
+/// in anything but one of the facade's own waits, which the cancel finds itself, or a yield, which comes back.
+#[derive(Default)]
+pub(crate) struct StepFlags {
+    /// Written by the step, the last of the three.
+    pub(crate) started: AtomicBool,
+    /// Written by the step. Cleared before the step looks for a mark under the lock.
+    pub(crate) running: AtomicBool,
+    /// Suspended in a bare yield; written by the step.
+    pub(crate) yielding: AtomicBool,
+    /// An undelivered cancel; written under the lock.
+    must_cancel: AtomicBool,
+    /// How many waits there are; written under the lock.
+    n_waits: AtomicU32,
+    /// The state holds a context; written under the lock.
+    pub(crate) has_context: AtomicBool,
+    /// Which waker the state holds; written by the step.
+    waker: AtomicUsize,
+}
+
+impl StepFlags {
+    /// Whether the state holds this waker. To be called by the step: what polls a task is the same all its life, and
+    /// its wakers differ in their data.
+    pub(crate) fn has_waker(&self, waker: &Waker) -> bool {
+        // ORDERING: Relaxed; the step itself has written it.
+        self.waker.load(Ordering::Relaxed) == waker.data().addr()
+    }
+
+    /// To be called by the step that leaves this waker in the state.
+    pub(crate) fn set_waker(&self, waker: &Waker) {
+        // ORDERING: Relaxed; steps of one task follow each other.
+        self.waker.store(waker.data().addr(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_marked(&self) -> bool {
+        // ORDERING: Acquire pairs with the store in `set_mark`: what came before the cancel is seen.
+        self.must_cancel.load(Ordering::Acquire)
+    }
+
+    /// To be called under the cell's lock.
+    pub(crate) fn set_mark(&self, mark: bool) {
+        // ORDERING: Release pairs with `is_marked`.
+        self.must_cancel.store(mark, Ordering::Release);
+    }
+
+    /// Takes the mark; to be called under the cell's lock.
+    pub(crate) fn take_mark(&self) -> bool {
+        let was_marked = self.is_marked();
+        if was_marked {
+            self.set_mark(false);
+        }
+        was_marked
+    }
+
+    /// To be called under the cell's lock.
+    pub(crate) fn set_n_waits(&self, n: usize) {
+        // ORDERING: Relaxed; a step asks for its own waits, and who else removes one is about to wake it.
+        self.n_waits
+            .store(u32::try_from(n).unwrap_or(u32::MAX), Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_waits(&self) -> bool {
+        // ORDERING: Relaxed; see `set_n_waits`.
+        self.n_waits.load(Ordering::Relaxed) > 0
+    }
+
+    /// Suspended in a future that is not the facade's, which no cancel can reach. Asked under the cell's lock.
+    pub(crate) fn is_in_foreign_future(&self) -> bool {
+        // ORDERING: Acquire on the one that is written last; a step that begins just now is woken once too often.
+        self.started.load(Ordering::Acquire)
+            && !self.running.load(Ordering::Relaxed)
+            && !self.yielding.load(Ordering::Relaxed)
+            && !self.has_waits()
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,10 +169,9 @@ pub(crate) struct State {
     next_id: u64,
     /// A task's last undelivered cancel and a future's own cancel share this slot, as in CPython.
     pub(crate) cancel_message: Message,
-    /// The error that ended a task; the first reader gets it.
-    pub(crate) cancelled_error: Option<Exception>,
-    pub(crate) exception: Option<Exception>,
-    entries: Vec<Entry>,
+    /// The exception; of a cancelled task, the error that ended it, which the first reader gets.
+    pub(crate) error: Option<Exception>,
+    entries: Few<Entry>,
     pub(crate) role: Role,
     /// Where an exception that nobody sees is reported.
     report_to: Option<EventLoop>,
@@ -91,7 +183,7 @@ pub(crate) enum Role {
     Task(TaskState),
     /// A gather's outer future: cancelling it cancels the children.
     Gather {
-        children: Vec<Node>,
+        children: Arc<[Node]>,
         cancel_requested: bool,
     },
 }
@@ -99,24 +191,16 @@ pub(crate) enum Role {
 /// The task half of a cell.
 #[derive(Default)]
 pub(crate) struct TaskState {
-    pub(crate) started: bool,
-    pub(crate) running: bool,
-    /// Suspended in a bare yield.
-    pub(crate) yielding: bool,
-    pub(crate) must_cancel: bool,
     pub(crate) n_cancels: usize,
     /// What the task is suspended on; more than one under `join!`.
-    pub(crate) waits: Vec<Wait>,
+    pub(crate) waits: Few<Wait>,
+    /// Made where somebody asks for it.
     pub(crate) context: Option<Context>,
     pub(crate) name: Option<Arc<str>>,
+    /// Left by each step that suspends.
     pub(crate) waker: Option<Waker>,
-}
-
-impl TaskState {
-    /// Suspended in a future that is not the facade's, which no cancel can reach.
-    pub(crate) fn is_in_foreign_future(&self) -> bool {
-        self.started && !self.running && !self.yielding && self.waits.is_empty()
-    }
+    /// Somebody wanted another step during the one that runs.
+    pub(crate) woken: bool,
 }
 
 /// One registration of a task on a cell, `[C3]`.
@@ -133,15 +217,27 @@ struct Entry {
 
 enum Action {
     Wake(Waker),
-    /// With the exact loop that must queue it; without, it runs where the cell completes.
-    Internal(InternalCallback, Option<EventLoop>),
-    User(Box<dyn FnOnce(Node) + Send>, EventLoop, Option<Context>),
+    Internal(Box<Internal>),
+    Watched(Arc<dyn Watcher>),
+    User(Box<UserCallback>),
+}
+
+struct Internal {
+    callback: InternalCallback,
+    /// The exact loop that must queue it; without, it runs where the cell completes.
+    event_loop: Option<EventLoop>,
+}
+
+struct UserCallback {
+    callback: Box<dyn FnOnce(Node) + Send>,
+    event_loop: EventLoop,
+    context: Option<Context>,
 }
 
 /// What a completed cell has to run, once no lock is held.
 #[must_use = "the waiters are woken by `dispatch`"]
 #[derive(Default)]
-pub(crate) struct Completion(Vec<Entry>);
+pub(crate) struct Completion(Few<Entry>);
 
 impl Completion {
     /// Wakes the waiters and schedules the callbacks, in order, `[C2]`.
@@ -149,13 +245,18 @@ impl Completion {
         for entry in self.0 {
             match entry.action {
                 Action::Wake(waker) => waker.wake(),
-                Action::Internal(callback, Some(event_loop)) => {
-                    event_loop.push_internal(callback, node.clone())
-                }
-                Action::Internal(callback, None) => callback(node),
-                Action::User(callback, event_loop, context) => {
-                    let node = node.clone();
-                    event_loop.call_soon_in(context, Box::new(move || callback(node)));
+                Action::Internal(internal) => match internal.event_loop {
+                    Some(event_loop) => event_loop.push_internal(internal.callback, node.clone()),
+                    None => (internal.callback)(node),
+                },
+                Action::Watched(watcher) => match watcher.exact_loop() {
+                    Some(event_loop) => event_loop.clone().push_watched(watcher, node.clone()),
+                    None => watcher.completed(node),
+                },
+                Action::User(user) => {
+                    let (node, callback) = (node.clone(), user.callback);
+                    let call = Box::new(move || callback(node));
+                    user.event_loop.call_soon_in(user.context, call);
                 }
             }
         }
@@ -169,9 +270,8 @@ impl State {
             log_exception: false,
             next_id: 0,
             cancel_message: None,
-            cancelled_error: None,
-            exception: None,
-            entries: Vec::new(),
+            error: None,
+            entries: Few::default(),
             role,
             report_to: None,
         }
@@ -179,6 +279,11 @@ impl State {
 
     pub(crate) fn is_done(&self) -> bool {
         self.status != Status::Pending
+    }
+
+    /// Cancelled, or done with an exception.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.status == Status::Cancelled || self.error.is_some()
     }
 
     /// The task half.
@@ -218,8 +323,10 @@ impl State {
 
     /// The error of a cancelled cell: the saved one for the first reader, then new ones.
     pub(crate) fn make_cancelled_error(&mut self) -> Exception {
-        match self.cancelled_error.take() {
+        let is_cancelled = self.status == Status::Cancelled;
+        match is_cancelled.then(|| self.error.take()).flatten() {
             Some(error) => error,
+            // Not that of a cell that has failed with another exception: a cancelled gather asks any child.
             None => Exception::from_message(self.cancel_message.clone()),
         }
     }
@@ -237,12 +344,12 @@ impl State {
         self.complete(Status::Cancelled)
     }
 
-    fn complete_exception(
+    pub(crate) fn complete_exception(
         &mut self,
         exception: Exception,
         report_to: Option<EventLoop>,
     ) -> Completion {
-        self.exception = Some(exception);
+        self.error = Some(exception);
         self.log_exception = true;
         self.report_to = report_to;
         self.complete(Status::Finished)
@@ -255,7 +362,7 @@ impl State {
             Status::Cancelled => Err(self.make_cancelled_error()),
             Status::Finished => {
                 self.log_exception = false;
-                match &self.exception {
+                match &self.error {
                     Some(exception) => Err(exception.clone()),
                     None => Ok(()),
                 }
@@ -270,7 +377,7 @@ impl State {
             Status::Cancelled => Err(self.make_cancelled_error()),
             Status::Finished => {
                 self.log_exception = false;
-                Ok(self.exception.clone())
+                Ok(self.error.clone())
             }
         }
     }
@@ -285,11 +392,40 @@ impl Core {
         self.state.lock().status == Status::Cancelled
     }
 
+    /// What its step and those who cancel it share, where it is a task.
+    pub(crate) fn step(&self) -> Option<&StepFlags> {
+        self.meta.as_ref().map(|meta| &meta.step)
+    }
+
+    /// Takes a task's mark, and the message that came with it.
+    pub(crate) fn take_mark(&self) -> Option<Message> {
+        let step = self.step().filter(|step| step.is_marked())?;
+        let state = self.state.lock();
+        step.take_mark().then(|| state.cancel_message.clone())
+    }
+
+    /// Whether a task has a context by now.
+    pub(crate) fn has_context(&self) -> bool {
+        // ORDERING: Acquire pairs with the store in `own_context`.
+        self.step()
+            .is_some_and(|step| step.has_context.load(Ordering::Acquire))
+    }
+
+    /// A task's context, made where there is none yet.
+    pub(crate) fn own_context(&self) -> Option<Context> {
+        let step = self.step()?;
+        let mut state = self.state.lock();
+        let task = state.task()?;
+        let context = task.context.get_or_insert_with(Context::new).clone();
+        // ORDERING: Release pairs with the loads that come before the lock is taken for it.
+        step.has_context.store(true, Ordering::Release);
+        Some(context)
+    }
+
     /// Removes a registration or callback; true where it was still there.
     pub(crate) fn remove_entry(&self, id: u64) -> bool {
         let mut state = self.state.lock();
-        let found = state.entries.iter().position(|entry| entry.id == id);
-        let removed = found.map(|idx| state.entries.remove(idx));
+        let removed = state.entries.remove_where(|entry| entry.id == id);
         drop(state);
         removed.is_some()
     }
@@ -391,6 +527,10 @@ impl<T: Send + 'static> AnyCell for Cell<T> {
         &self.core
     }
 
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
         self
     }
@@ -425,9 +565,7 @@ impl<T> Drop for Cell<T> {
         if !state.log_exception {
             return;
         }
-        if let (Some(event_loop), Some(exception)) =
-            (state.report_to.take(), state.exception.take())
-        {
+        if let (Some(event_loop), Some(exception)) = (state.report_to.take(), state.error.take()) {
             let kind = if self.core.meta.is_some() {
                 "Task"
             } else {
@@ -455,18 +593,35 @@ pub(crate) fn task_name(task: &TaskState, meta: Option<&TaskMeta>) -> Arc<str> {
 
 /// Adds an internal callback; a cell that is done schedules it at once.
 pub(crate) fn add_internal(node: &Node, callback: InternalCallback) -> Option<u64> {
-    let event_loop = EventLoop::running_exact();
+    let action = Action::Internal(Box::new(Internal {
+        callback,
+        event_loop: EventLoop::running_exact(),
+    }));
     let mut state = node.core().state.lock();
     if state.is_done() {
         drop(state);
-        Completion(vec![Entry {
-            id: 0,
-            action: Action::Internal(callback, event_loop),
-        }])
-        .dispatch(node);
+        Completion(Few::of(Entry { id: 0, action })).dispatch(node);
         return None;
     }
-    Some(state.push_entry(Action::Internal(callback, event_loop)))
+    Some(state.push_entry(action))
+}
+
+/// Watches many cells, and gives back those that are done already, which it was not told of.
+pub(crate) fn watch_all<'a>(
+    nodes: impl Iterator<Item = &'a Node>,
+    watcher: &Arc<dyn Watcher>,
+) -> Vec<&'a Node> {
+    let mut done = Vec::new();
+    for node in nodes {
+        let watcher = watcher.clone();
+        let mut state = node.core().state.lock();
+        if state.is_done() {
+            done.push(node);
+        } else {
+            state.push_entry(Action::Watched(watcher));
+        }
+    }
+    done
 }
 
 /// Adds a user's callback; a cell that is done schedules it at once.
@@ -476,11 +631,15 @@ pub(crate) fn add_user(
     context: Option<Context>,
     callback: Box<dyn FnOnce(Node) + Send>,
 ) -> Option<u64> {
-    let action = Action::User(callback, event_loop, context);
+    let action = Action::User(Box::new(UserCallback {
+        callback,
+        event_loop,
+        context,
+    }));
     let mut state = node.core().state.lock();
     if state.is_done() {
         drop(state);
-        Completion(vec![Entry { id: 0, action }]).dispatch(node);
+        Completion(Few::of(Entry { id: 0, action })).dispatch(node);
         return None;
     }
     Some(state.push_entry(action))

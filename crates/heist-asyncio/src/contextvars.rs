@@ -176,6 +176,21 @@ impl Context {
         }))
     }
 
+    /// A copy, unless it is empty.
+    pub(crate) fn copy_of_some(&self) -> Option<Context> {
+        let map = self
+            .0
+            .map
+            .lock()
+            .as_ref()
+            .filter(|map| !map.is_empty())?
+            .clone();
+        Some(Context(Arc::new(Shared {
+            map: Mutex::new(Some(map)),
+            entered: AtomicBool::new(false),
+        })))
+    }
+
     /// Calls a function in this context: what it sets stays here.
     ///
     /// # Errors

@@ -4,32 +4,57 @@
 //! CPython's order on one thread, and the parallel one (`parallel.rs`), whose tasks run on all cores.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use crate::asyncgens::Asyncgens;
 use crate::base_events::{Exact, Ready};
-use crate::cell::{AnyCell, InternalCallback, Node};
+use crate::cell::{InternalCallback, Node, Watcher};
 use crate::contextvars::Context;
 use crate::exceptions::{Exception, PanicError, Result, runtime_error};
 use crate::parallel::Parallel;
+use crate::registry::Registry;
 use crate::tasks::{Task, TaskHandle};
 
 /// What is current on this thread while a task or callback runs.
 #[derive(Default)]
 pub(crate) struct Frame {
+    /// `None` where there is a task, which knows its loop.
     pub(crate) event_loop: Option<EventLoop>,
     pub(crate) task: Option<Node>,
     pub(crate) context: Option<Context>,
 }
 
+impl Frame {
+    pub(crate) fn of_task(task: Node, context: Option<Context>) -> Frame {
+        Frame {
+            event_loop: None,
+            task: Some(task),
+            context,
+        }
+    }
+
+    fn event_loop(&self) -> Option<&EventLoop> {
+        let task = self.task.as_ref();
+        task.and_then(|task| task.core().meta.as_ref())
+            .map(|meta| &meta.event_loop)
+            .or(self.event_loop.as_ref())
+    }
+}
+
 thread_local! {
-    static FRAME: RefCell<Frame> = RefCell::default();
+    static FRAME: RefCell<Frame> = const {
+        RefCell::new(Frame {
+            event_loop: None,
+            task: None,
+            context: None,
+        })
+    };
 }
 
 /// Puts a frame in place and gives back the one before.
@@ -64,15 +89,25 @@ pub(crate) fn current_node() -> Option<Node> {
         .flatten()
 }
 
+/// Looks at the running task, without a reference of its own.
+pub(crate) fn with_task<R>(look: impl FnOnce(&Node) -> R) -> Option<R> {
+    FRAME
+        .try_with(|frame| frame.borrow().task.as_ref().map(look))
+        .ok()
+        .flatten()
+}
+
 /// Runs with the current context, which is made where there is none yet.
 pub(crate) fn with_context<R>(function: impl FnOnce(&Context) -> R) -> R {
     let context = FRAME
         .try_with(|frame| {
-            frame
-                .borrow_mut()
-                .context
-                .get_or_insert_with(Context::new)
-                .clone()
+            let mut frame = frame.borrow_mut();
+            if frame.context.is_none() {
+                let task = frame.task.as_ref();
+                let own = task.and_then(|task| task.core().own_context());
+                frame.context = Some(own.unwrap_or_default());
+            }
+            frame.context.clone().unwrap_or_default()
         })
         .unwrap_or_default();
     function(&context)
@@ -80,13 +115,20 @@ pub(crate) fn with_context<R>(function: impl FnOnce(&Context) -> R) -> R {
 
 /// A copy of the current context for a new task or callback; `None` stands for an empty one.
 pub(crate) fn snapshot_context() -> Option<Context> {
-    let current = FRAME
-        .try_with(|frame| frame.borrow().context.clone())
+    FRAME
+        .try_with(|frame| {
+            let frame = frame.borrow();
+            match (&frame.context, &frame.task) {
+                (Some(context), _) => context.copy_of_some(),
+                // Another task may have asked for this one's context, and set something there.
+                (None, Some(task)) if task.core().has_context() => {
+                    task.core().own_context()?.copy_of_some()
+                }
+                (None, _) => None,
+            }
+        })
         .ok()
-        .flatten();
-    current
-        .filter(|context| !context.is_empty())
-        .map(|context| context.copy())
+        .flatten()
 }
 
 /// Runs with this context as the current one.
@@ -94,7 +136,7 @@ pub(crate) fn in_context<R>(context: Context, function: impl FnOnce() -> R) -> R
     let (event_loop, task) = FRAME
         .try_with(|frame| {
             let frame = frame.borrow();
-            (frame.event_loop.clone(), frame.task.clone())
+            (frame.event_loop().cloned(), frame.task.clone())
         })
         .unwrap_or_default();
     let guard = FrameGuard::enter(Frame {
@@ -304,6 +346,7 @@ pub struct EventLoop(pub(crate) Arc<LoopShared>);
 pub(crate) struct LoopShared {
     pub(crate) body: Body,
     pub(crate) tasks: Registry,
+    pub(crate) asyncgens: Asyncgens,
     handler: Mutex<Option<ExceptionHandler>>,
     debug: AtomicBool,
     slow_callback_ns: AtomicU64,
@@ -316,74 +359,12 @@ pub(crate) enum Body {
     Parallel(Parallel),
 }
 
-/// The numbers of tasks follow each other: they need no hashing.
-#[derive(Default)]
-struct NumberHasher(u64);
-
-impl std::hash::Hasher for NumberHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        // The top bits choose the group, the low ones the bucket: both must differ between neighbors.
-        self.0 = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-}
-
-type Shard = HashMap<u64, Weak<dyn AnyCell>, std::hash::BuildHasherDefault<NumberHasher>>;
-
-/// The tasks that are not done, by number, in shards.
-#[derive(Default)]
-pub(crate) struct Registry {
-    shards: [Mutex<Shard>; 8],
-}
-
-impl Registry {
-    fn shard(&self, id: u64) -> &Mutex<Shard> {
-        &self.shards[usize::try_from(id % 8).unwrap_or(0)]
-    }
-
-    pub(crate) fn insert(&self, id: u64, node: &Node) {
-        self.shard(id).lock().insert(id, Arc::downgrade(node));
-    }
-
-    pub(crate) fn remove(&self, id: u64) {
-        let removed = self.shard(id).lock().remove(&id);
-        drop(removed);
-    }
-
-    /// The tasks that are not done, in the order of their creation.
-    pub(crate) fn snapshot(&self) -> Vec<Node> {
-        let mut found: Vec<(u64, Node)> = Vec::new();
-        for shard in &self.shards {
-            let shard = shard.lock();
-            found.extend(
-                shard
-                    .iter()
-                    .filter_map(|(id, weak)| weak.upgrade().map(|node| (*id, node))),
-            );
-        }
-        found.sort_by_key(|(id, _)| *id);
-        found
-            .into_iter()
-            .map(|(_, node)| node)
-            .filter(|node| !node.core().is_done())
-            .collect()
-    }
-}
-
 impl EventLoop {
     pub(crate) fn new(body: Body) -> EventLoop {
         EventLoop(Arc::new(LoopShared {
             body,
             tasks: Registry::default(),
+            asyncgens: Asyncgens::default(),
             handler: Mutex::new(None),
             debug: AtomicBool::new(
                 std::env::var_os("ASYNCIO_DEBUG").is_some_and(|value| !value.is_empty()),
@@ -396,14 +377,21 @@ impl EventLoop {
     /// The loop that runs on this thread, where there is one (`asyncio.get_running_loop`).
     pub fn running() -> Option<EventLoop> {
         FRAME
-            .try_with(|frame| frame.borrow().event_loop.clone())
+            .try_with(|frame| frame.borrow().event_loop().cloned())
             .ok()
             .flatten()
     }
 
     /// The running loop, where it is an exact one.
     pub(crate) fn running_exact() -> Option<EventLoop> {
-        EventLoop::running().filter(|event_loop| event_loop.exact().is_some())
+        let exact = |frame: &RefCell<Frame>| {
+            let frame = frame.borrow();
+            frame
+                .event_loop()
+                .filter(|event_loop| event_loop.exact().is_some())
+                .cloned()
+        };
+        FRAME.try_with(exact).ok().flatten()
     }
 
     /// The exact loop's body, where it is one.
@@ -508,6 +496,13 @@ impl EventLoop {
         match &self.0.body {
             Body::Exact(exact) => exact.push(Ready::Internal(callback, node)),
             Body::Parallel(_) => callback(&node),
+        }
+    }
+
+    pub(crate) fn push_watched(&self, watcher: Arc<dyn Watcher>, node: Node) {
+        match &self.0.body {
+            Body::Exact(exact) => exact.push(Ready::Watched(watcher, node)),
+            Body::Parallel(_) => watcher.completed(&node),
         }
     }
 

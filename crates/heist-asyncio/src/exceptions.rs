@@ -123,10 +123,10 @@ impl Exception {
         }
     }
 
-    /// True for the errors that `except Exception` does not catch: a cancellation, [`KeyboardInterrupt`] and
-    /// [`SystemExit`].
+    /// True for the errors that `except Exception` does not catch: a cancellation, [`GeneratorExit`],
+    /// [`KeyboardInterrupt`] and [`SystemExit`].
     pub fn is_base(&self) -> bool {
-        self.is_cancelled() || self.is_exit()
+        self.is_cancelled() || self.is_exit() || self.is::<GeneratorExit>()
     }
 
     /// True for the two errors that leave the loop: [`KeyboardInterrupt`] and [`SystemExit`].
@@ -246,8 +246,8 @@ impl From<Exception> for Box<dyn StdError> {
 
 /// `except Exception` for results.
 pub trait Except<T>: Sized {
-    /// Handles an ordinary exception, as `except Exception` does: a cancellation, [`KeyboardInterrupt`] and
-    /// [`SystemExit`] pass through.
+    /// Handles an ordinary exception, as `except Exception` does: a cancellation, [`GeneratorExit`],
+    /// [`KeyboardInterrupt`] and [`SystemExit`] pass through.
     ///
     /// # Errors
     /// What passes through, and what the handler raises.
@@ -336,6 +336,11 @@ pub struct ValueError(pub Cow<'static, str>);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the context variable {0} has no value")]
 pub struct LookupError(pub &'static str);
+
+/// The asynchronous generator is being closed: its body cleans up and ends (`GeneratorExit`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, thiserror::Error)]
+#[error("the generator is being closed")]
+pub struct GeneratorExit;
 
 /// The program was interrupted with Ctrl-C (`KeyboardInterrupt`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, thiserror::Error)]

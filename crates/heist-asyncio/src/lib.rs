@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod asyncgens;
 mod barrier;
 mod base_events;
 mod cell;
@@ -12,12 +13,14 @@ mod contextlib;
 pub mod contextvars;
 mod events;
 mod exceptions;
+mod few;
 mod futures;
 #[cfg(unix)]
 mod interrupts;
 mod locks;
 mod parallel;
 mod queues;
+mod registry;
 mod runners;
 mod semaphore;
 pub mod signals;
@@ -28,6 +31,7 @@ mod threads;
 mod timeouts;
 mod wait;
 
+pub use asyncgens::{AsyncGenerator, Yielder, aclosing, async_generator, two_way_generator};
 pub use barrier::Barrier;
 pub use contextlib::AsyncExitStack;
 pub use contextvars::{Context, ContextVar, Token, copy_context};
@@ -36,9 +40,9 @@ pub use events::{
 };
 pub use exceptions::{
     BrokenBarrierError, CancelledError, DeadlockError, Except, Exception, ExceptionGroup,
-    IncompleteReadError, InvalidStateError, KeyboardInterrupt, LimitOverrunError, LookupError,
-    PanicError, QueueEmpty, QueueFull, QueueShutDown, Result, RuntimeError, SystemExit,
-    TimeoutError, ValueError,
+    GeneratorExit, IncompleteReadError, InvalidStateError, KeyboardInterrupt, LimitOverrunError,
+    LookupError, PanicError, QueueEmpty, QueueFull, QueueShutDown, Result, RuntimeError,
+    SystemExit, TimeoutError, ValueError,
 };
 pub use futures::{CallbackId, Future};
 pub use locks::{Condition, ConditionGuard, Event, Lock, LockGuard};
@@ -47,6 +51,8 @@ pub use runners::{Runner, run};
 pub use semaphore::{BoundedSemaphore, Semaphore, SemaphoreGuard};
 pub use staggered::{Race, staggered_race};
 pub use taskgroups::{ChildBuilder, TaskGroup};
+#[doc(hidden)]
+pub use tasks::GatherTuple;
 pub use tasks::{
     AsCompleted, Awaitable, Builder, Child, Gathering, IntoTask, Item, ReturnWhen, Shielded, Task,
     TaskHandle, TaskId, Waitable, all_tasks, as_completed, cancellable, create_local_task,

@@ -269,15 +269,12 @@ impl<T: Send + 'static, S: QueueStore<T>> Queue<T, S> {
     /// Dropped before it returns, the item is not in the queue.
     pub async fn put(&self, item: T) -> Result<()> {
         let mut item = item;
-        loop {
-            // Full or not is decided, and acted on, under one lock: on many threads another may come between.
-            match self.try_put(item) {
-                Err((refused, error)) if error.is::<QueueFull>() => item = refused.ok_or(error)?,
-                Err((_, error)) => return Err(error),
-                Ok(()) => return Ok(()),
-            }
+        // Full or not is decided, and acted on, under one lock: on many threads another may come between.
+        while let Some(refused) = self.try_put(item)? {
+            item = refused;
             self.stand_in_line(Line::Put).await?;
         }
+        Ok(())
     }
 
     /// Puts an item where there is a free slot.
@@ -285,24 +282,32 @@ impl<T: Send + 'static, S: QueueStore<T>> Queue<T, S> {
     /// # Errors
     /// [`QueueShutDown`], else [`QueueFull`].
     pub fn put_nowait(&self, item: T) -> Result<()> {
-        self.try_put(item).map_err(|(_, error)| error)
+        match self.try_put(item)? {
+            None => Ok(()),
+            Some(_) => Err(QueueFull.into()),
+        }
     }
 
-    fn try_put(&self, item: T) -> Result<(), (Option<T>, crate::Exception)> {
+    /// Puts an item, or gives it back where the queue is full.
+    fn try_put(&self, item: T) -> Result<Option<T>> {
         let mut state = self.0.state.lock();
         if state.is_shut_down {
-            return Err((Some(item), QueueShutDown.into()));
+            drop(state);
+            drop(item);
+            return Err(QueueShutDown.into());
         }
         if self.is_full(&state) {
-            return Err((Some(item), QueueFull.into()));
+            return Ok(Some(item));
         }
-        state.store.put(item).map_err(|error| (None, error))?;
+        state.store.put(item)?;
         state.n_unfinished += 1;
-        self.0.finished.clear();
+        if state.n_unfinished == 1 {
+            self.0.finished.clear();
+        }
         let woken = state.wake_up_next(Line::Get);
         drop(state);
         dispatch(woken);
-        Ok(())
+        Ok(None)
     }
 
     /// Gets an item, waiting for one.
@@ -314,10 +319,10 @@ impl<T: Send + 'static, S: QueueStore<T>> Queue<T, S> {
     /// Dropped before it returns, no item is taken.
     pub async fn get(&self) -> Result<T> {
         loop {
-            match self.get_nowait() {
-                Err(error) if error.is::<QueueEmpty>() => self.stand_in_line(Line::Get).await?,
-                result => return result,
+            if let Some(item) = self.try_get()? {
+                return Ok(item);
             }
+            self.stand_in_line(Line::Get).await?;
         }
     }
 
@@ -326,19 +331,24 @@ impl<T: Send + 'static, S: QueueStore<T>> Queue<T, S> {
     /// # Errors
     /// Where it is empty: [`QueueShutDown`] on one that is shut down, else [`QueueEmpty`].
     pub fn get_nowait(&self) -> Result<T> {
+        self.try_get()?.ok_or_else(|| QueueEmpty.into())
+    }
+
+    /// Gets an item, `None` where the queue is empty.
+    fn try_get(&self) -> Result<Option<T>> {
         let mut state = self.0.state.lock();
         if state.store.is_empty() {
-            return Err(if state.is_shut_down {
-                QueueShutDown.into()
+            return if state.is_shut_down {
+                Err(QueueShutDown.into())
             } else {
-                QueueEmpty.into()
-            });
+                Ok(None)
+            };
         }
         let item = state.store.get()?;
         let woken = state.wake_up_next(Line::Put);
         drop(state);
         dispatch(woken);
-        item.ok_or_else(|| QueueEmpty.into())
+        item.map_or_else(|| Err(QueueEmpty.into()), |item| Ok(Some(item)))
     }
 
     async fn stand_in_line(&self, line: Line) -> Result<()> {

@@ -23,8 +23,9 @@ use crate::parallel::Parallel;
 use crate::tasks::{Builder, TaskFuture, TaskHandle, gather_nodes};
 use crate::wait::{fetch_take, value_of};
 
-/// How many passes run before the core looks for IO.
-const PASSES_PER_TURN: usize = 16;
+/// From how many entries on the core looks for IO before the next pass. asyncio looks before every pass; a pass of one
+/// entry is over in less time than the look takes.
+const ENTRIES_PER_TURN: usize = 128;
 
 /// How long closing waits for the threads of the blocking pool.
 const THREAD_JOIN_TIMEOUT: Duration = Duration::from_secs(300);
@@ -44,7 +45,8 @@ pub struct Runner {
     flavor: Flavor,
     n_workers: Option<usize>,
     debug: Option<bool>,
-    catches_interrupts: bool,
+    /// `None` where nobody has said.
+    catches_interrupts: Option<bool>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +87,7 @@ impl Runner {
             flavor,
             n_workers: None,
             debug: None,
-            catches_interrupts: false,
+            catches_interrupts: None,
         }
     }
 
@@ -108,14 +110,19 @@ impl Runner {
         self
     }
 
-    /// Makes runs answer Ctrl-C as asyncio's do: the first cancels the main task, which may clean up, and the run raises
-    /// [`KeyboardInterrupt`](crate::KeyboardInterrupt) where that ends it; the second ends the run at once.
+    /// Whether runs answer Ctrl-C as asyncio's do: the first cancels the main task, which may clean up, and the run
+    /// raises [`KeyboardInterrupt`](crate::KeyboardInterrupt) where that ends it; the second ends the run at once.
     ///
-    /// It is not the default, because a process that has caught Ctrl-C once does not get the system's own reaction
-    /// back. Only on Unix is there anything to catch.
+    /// Told nothing, a run does so where asyncio's would: on the main thread, and where nobody else has asked for the
+    /// signal. That can be known on Linux only; on other systems a run has to be told. A virtual clock's run has to be
+    /// told everywhere: while one listens, a program that can never go on is not noticed. Between runs the signal does
+    /// what it did before them.
+    ///
+    /// A program that takes Ctrl-C itself asks for it before the first run, or turns this off. Only Unix has anything
+    /// to catch.
     #[must_use]
     pub fn catch_interrupts(mut self, catch: bool) -> Runner {
-        self.catches_interrupts = catch;
+        self.catches_interrupts = Some(catch);
         self
     }
 
@@ -217,11 +224,14 @@ impl Runner {
                 "Runner.run() cannot be called from a running event loop",
             ));
         }
-        let catches_interrupts = self.catches_interrupts;
+        #[cfg(unix)]
+        let catches_interrupts = self.catches_interrupts.unwrap_or_else(|| {
+            self.flavor != Flavor::VirtualClock && crate::interrupts::listens_by_default()
+        });
         let open = self.open()?;
         let context = context.unwrap_or_else(|| open.context.clone());
         let builder = Builder::new().on(open.event_loop.clone()).context(context);
-        let (cell, _) = builder.prepare::<T>(MAIN_SLOT)?;
+        let cell = builder.prepare::<T>(MAIN_SLOT)?;
         let node = cell.node();
         let main = pin!(TaskFuture::new(cell.clone(), coroutine));
         let outcome = |result: Result<()>| result.and_then(|()| node.core().state.lock().outcome());
@@ -233,7 +243,6 @@ impl Runner {
             interrupts.outcome(&node, outcome(result))?;
             return value_of(fetch_take(&cell));
         }
-        let _ = catches_interrupts;
         outcome(open.run_main(&node, main))?;
         value_of(fetch_take(&cell))
     }
@@ -318,7 +327,7 @@ impl Open {
         // ORDERING: Relaxed; the loop's own thread.
         meta.slot
             .store(NO_SLOT, std::sync::atomic::Ordering::Relaxed);
-        self.event_loop.0.tasks.remove(meta.id);
+        self.event_loop.0.tasks.remove(meta);
     }
 
     /// Runs passes until the loop is stopped. The core's runtime turns between them, and keeps the time.
@@ -333,7 +342,7 @@ impl Open {
             exact.set_driver(cx.waker());
             loop {
                 exact.look_at_clock();
-                match run_passes(&self.event_loop, &self.coroutines, main, PASSES_PER_TURN) {
+                match run_passes(&self.event_loop, &self.coroutines, main, ENTRIES_PER_TURN) {
                     Some(Idle::Stopped) => return Poll::Ready(()),
                     None => {
                         cx.waker().wake_by_ref();
@@ -399,7 +408,7 @@ impl Open {
             self.report(node);
         }
         drop(frame);
-        Ok(())
+        self.run_closing(self.event_loop.shutdown_asyncgens())
     }
 
     fn finish(&self) -> Result<()> {
@@ -416,18 +425,21 @@ impl Open {
                 self.report(node);
             }
         }
-        // What CPython uses for its asynchronous generators and its executor.
-        for _ in 0..2 {
-            let frame = self.frame();
-            let (cell, _) = Builder::new()
-                .on(self.event_loop.clone())
-                .prepare::<()>(MAIN_SLOT)?;
-            drop(frame);
-            let node = cell.node();
-            let main = pin!(TaskFuture::new(cell, async { Ok(()) }));
-            self.run_main(&node, main)?;
-        }
-        Ok(())
+        self.run_closing(self.event_loop.shutdown_asyncgens())?;
+        // What CPython uses for its executor.
+        self.run_closing(async { Ok(()) })
+    }
+
+    /// Runs what belongs to the closing, as a task of the loop.
+    fn run_closing(&self, coroutine: impl Future<Output = Result<()>>) -> Result<()> {
+        let frame = self.frame();
+        let cell = Builder::new()
+            .on(self.event_loop.clone())
+            .prepare::<()>(MAIN_SLOT)?;
+        drop(frame);
+        let node = cell.node();
+        let main = pin!(TaskFuture::new(cell, coroutine));
+        self.run_main(&node, main)
     }
 
     fn report(&self, node: &Node) {

@@ -8,10 +8,11 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
-use crate::cell::{Cell, Core, Node, Wait, is_same_node};
-use crate::events::current_node;
+use crate::cell::{AnyCell, Cell, Core, Node, State, StepFlags, Wait};
+use crate::events::{current_node, with_task};
 use crate::exceptions::{Exception, InvalidStateError, Message, Result, runtime_error};
 use crate::tasks::cancel::cancel_wait;
 
@@ -29,9 +30,35 @@ pub(crate) enum Registration {
     Done,
 }
 
+/// A cell that is waited for, with or without its type.
+pub(crate) trait Waited {
+    fn core(&self) -> &Core;
+    fn node(&self) -> Node;
+}
+
+impl Waited for Node {
+    fn core(&self) -> &Core {
+        AnyCell::core(&**self)
+    }
+
+    fn node(&self) -> Node {
+        self.clone()
+    }
+}
+
+impl<T: Send + 'static> Waited for Arc<Cell<T>> {
+    fn core(&self) -> &Core {
+        Cell::core(self)
+    }
+
+    fn node(&self) -> Node {
+        Cell::node(self)
+    }
+}
+
 /// Polls for the completion of a cell. `Ok` means that there is a value.
-pub(crate) fn poll_outcome(
-    node: &Node,
+pub(crate) fn poll_outcome<W: Waited>(
+    node: &W,
     registration: &mut Registration,
     cx: &mut Context<'_>,
 ) -> Poll<Result<()>> {
@@ -54,7 +81,9 @@ pub(crate) fn poll_outcome(
             }
             let outcome = state.outcome();
             drop(state);
-            let mark = task.take().and_then(|task| leave(task.core(), node, *id));
+            let mark = task
+                .take()
+                .and_then(|task| leave(AnyCell::core(&*task), node.core(), *id));
             *registration = Registration::Done;
             match (mark, &outcome) {
                 // [W4]
@@ -70,12 +99,11 @@ pub(crate) fn poll_outcome(
     }
 }
 
-fn register(
-    node: &Node,
+fn register<W: Waited>(
+    node: &W,
     registration: &mut Registration,
     cx: &mut Context<'_>,
 ) -> Poll<Result<()>> {
-    let task = current_node();
     let mut state = node.core().state.lock();
     if state.is_done() {
         // [W1]
@@ -84,12 +112,17 @@ fn register(
         *registration = Registration::Done;
         return Poll::Ready(outcome);
     }
-    if task.as_ref().is_some_and(|task| is_same_node(task, node)) {
+    let task = current_node();
+    if task
+        .as_ref()
+        .is_some_and(|task| is_core_of(task, node.core()))
+    {
         // [W2]
-        if let Some(task) = state.task() {
-            task.yielding = true;
-        }
         drop(state);
+        if let Some(step) = node.core().step() {
+            // ORDERING: Relaxed; who cancels needs no more than to see it some time.
+            step.yielding.store(true, Ordering::Relaxed);
+        }
         *registration = Registration::AwaitsItself;
         cx.waker().wake_by_ref();
         return Poll::Pending;
@@ -98,21 +131,25 @@ fn register(
     drop(state);
     if let Some(task) = &task {
         // [W3]
-        let mut state = task.core().state.lock();
-        let message = state.cancel_message.clone();
-        let mark = state.task().and_then(|half| {
-            half.waits.push(Wait {
-                id,
-                node: node.clone(),
-            });
-            half.must_cancel.then_some(message)
-        });
+        let core = AnyCell::core(&**task);
+        let wait = Wait {
+            id,
+            node: node.node(),
+        };
+        let mut state = core.state.lock();
+        let mut mark = None;
+        if let (Some(half), Some(step)) = (state.task(), core.step()) {
+            half.waits.push(wait);
+            step.set_n_waits(half.waits.len());
+            mark = step.is_marked().then_some(step);
+        }
+        let mark = mark.map(|step| (step, state.cancel_message.clone()));
         drop(state);
-        if let Some(message) = mark {
-            if cancel_wait(node, id, &message) {
-                if let Some(half) = task.core().state.lock().task() {
-                    half.must_cancel = false;
-                }
+        if let Some((step, message)) = mark {
+            if cancel_wait(&node.node(), id, &message) {
+                let state = core.state.lock();
+                step.set_mark(false);
+                drop(state);
             }
         }
     }
@@ -121,44 +158,43 @@ fn register(
 }
 
 /// Takes a wait out of the task's list, and its pending cancel with it.
-fn leave(task: &Core, node: &Node, id: u64) -> Option<Message> {
+fn leave(task: &Core, node: &Core, id: u64) -> Option<Message> {
     let mut state = task.state.lock();
-    let message = state.cancel_message.clone();
-    let half = state.task()?;
-    let found = half
-        .waits
-        .iter()
-        .position(|wait| wait.id == id && is_same_node(&wait.node, node));
-    let left = found.map(|idx| half.waits.remove(idx));
-    let mark = std::mem::take(&mut half.must_cancel).then_some(message);
+    let left = remove_wait(task, &mut state, node, id);
+    let is_marked = task.step().is_some_and(StepFlags::take_mark);
+    let mark = is_marked.then(|| state.cancel_message.clone());
     drop(state);
     drop(left);
     mark
 }
 
+/// Takes a wait out of a task's list, and gives it back to be dropped.
+fn remove_wait(task: &Core, state: &mut State, node: &Core, id: u64) -> Option<Wait> {
+    let (half, step) = (state.task()?, task.step()?);
+    let left = half
+        .waits
+        .remove_where(|wait| wait.id == id && is_core_of(&wait.node, node));
+    step.set_n_waits(half.waits.len());
+    left
+}
+
 /// Takes the current task's pending cancel.
 pub(crate) fn take_mark() -> Option<Message> {
-    let task = current_node()?;
-    let mut state = task.core().state.lock();
-    let message = state.cancel_message.clone();
-    let half = state.task()?;
-    std::mem::take(&mut half.must_cancel).then_some(message)
+    with_task(|task| task.core().take_mark()).flatten()
+}
+
+fn is_core_of(node: &Node, core: &Core) -> bool {
+    std::ptr::eq(AnyCell::core(&**node), core)
 }
 
 /// `[W5]`
-pub(crate) fn forget(node: &Node, registration: &mut Registration) {
+pub(crate) fn forget(node: &Core, registration: &mut Registration) {
     if let Registration::Waiting { id, task } = std::mem::replace(registration, Registration::Done)
     {
-        node.core().remove_entry(id);
+        node.remove_entry(id);
         if let Some(task) = task {
-            let mut state = task.core().state.lock();
-            let left = state.task().and_then(|half| {
-                let found = half
-                    .waits
-                    .iter()
-                    .position(|wait| wait.id == id && is_same_node(&wait.node, node));
-                found.map(|idx| half.waits.remove(idx))
-            });
+            let mut state = AnyCell::core(&*task).state.lock();
+            let left = remove_wait(AnyCell::core(&*task), &mut state, node, id);
             drop(state);
             drop(left);
         }
@@ -191,7 +227,7 @@ impl Future for WaitNode {
 
 impl Drop for WaitNode {
     fn drop(&mut self) {
-        forget(&self.node, &mut self.registration);
+        forget(AnyCell::core(&*self.node), &mut self.registration);
     }
 }
 
@@ -215,7 +251,6 @@ pub(crate) fn fetch_take<T: Send + 'static>(cell: &Cell<T>) -> Option<T> {
 #[must_use = "futures do nothing unless awaited"]
 pub struct Waiting<T: Send + 'static> {
     cell: Arc<Cell<T>>,
-    node: Node,
     registration: Registration,
     fetch: Fetch<T>,
 }
@@ -223,7 +258,6 @@ pub struct Waiting<T: Send + 'static> {
 impl<T: Send + 'static> Waiting<T> {
     pub(crate) fn new(cell: Arc<Cell<T>>, fetch: Fetch<T>) -> Waiting<T> {
         Waiting {
-            node: cell.clone(),
             cell,
             registration: Registration::New,
             fetch,
@@ -236,7 +270,7 @@ impl<T: Send + 'static> Future for Waiting<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
         let this = &mut *self;
-        match ready!(poll_outcome(&this.node, &mut this.registration, cx)) {
+        match ready!(poll_outcome(&this.cell, &mut this.registration, cx)) {
             Err(error) => Poll::Ready(Err(error)),
             Ok(()) => Poll::Ready(value_of((this.fetch)(&this.cell))),
         }
@@ -245,7 +279,7 @@ impl<T: Send + 'static> Future for Waiting<T> {
 
 impl<T: Send + 'static> Drop for Waiting<T> {
     fn drop(&mut self) {
-        forget(&self.node, &mut self.registration);
+        forget(self.cell.core(), &mut self.registration);
     }
 }
 

@@ -6,6 +6,7 @@
 //! proves that the task still waits there, else the task is read again. A chain of tasks is walked, not recursed;
 //! only a gather fans out. A circle of tasks ends the walk.
 
+use std::sync::Arc;
 use std::task::Waker;
 
 use crate::cell::{Completion, Node, Role, Wait, is_same_node};
@@ -20,7 +21,7 @@ enum Answer {
     Marked(Option<Waker>),
     Follow(Vec<Wait>),
     /// A gather's children, and whether a cancel was requested before.
-    Fan(Vec<Node>, bool),
+    Fan(Arc<[Node]>, bool),
 }
 
 /// Requests cancellation; false where the cell is done.
@@ -142,6 +143,7 @@ fn fan_out(task: &Node, mut waits: Vec<Wait>, message: &Message) -> bool {
 }
 
 fn ask(node: &Node, id: Option<u64>, message: &Message) -> Answer {
+    let step = node.core().step();
     let mut state = node.core().state.lock();
     if id.is_some_and(|id| !state.has_entry(id)) {
         return Answer::Refused;
@@ -162,14 +164,13 @@ fn ask(node: &Node, id: Option<u64>, message: &Message) -> Answer {
         Role::Task(task) => {
             task.n_cancels += 1;
             if !task.waits.is_empty() {
-                return Answer::Follow(task.waits.clone());
+                return Answer::Follow(task.waits.iter().cloned().collect());
             }
-            task.must_cancel = true;
-            Answer::Marked(if task.is_in_foreign_future() {
-                task.waker.clone()
-            } else {
-                None
-            })
+            Answer::Marked(step.and_then(|step| {
+                step.set_mark(true);
+                let is_stuck = step.is_in_foreign_future();
+                task.waker.clone().filter(|_| is_stuck)
+            }))
         }
     };
     if matches!(answer, Answer::Marked(_)) {
@@ -189,20 +190,21 @@ enum Marked {
 
 /// What a task waits on refused: the task keeps the mark, `[K3]`.
 fn mark(task: &Node, seen: &[Wait], message: &Message) -> Marked {
+    let step = task.core().step();
     let mut state = task.core().state.lock();
     if state.is_done() {
         return Marked::Done;
     }
-    let Some(half) = state.task() else {
+    let (Some(half), Some(step)) = (state.task(), step) else {
         return Marked::Done;
     };
     let is_same = |(a, b): (&Wait, &Wait)| a.id == b.id && is_same_node(&a.node, &b.node);
     let is_unchanged = half.waits.len() == seen.len() && half.waits.iter().zip(seen).all(is_same);
     if !half.waits.is_empty() && !is_unchanged {
-        return Marked::Changed(half.waits.clone());
+        return Marked::Changed(half.waits.iter().cloned().collect());
     }
-    half.must_cancel = true;
-    let waker = if half.is_in_foreign_future() {
+    step.set_mark(true);
+    let waker = if step.is_in_foreign_future() {
         half.waker.clone()
     } else {
         None

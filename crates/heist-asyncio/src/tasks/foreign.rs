@@ -7,9 +7,10 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 
-use crate::events::current_node;
+use crate::events::with_task;
 use crate::exceptions::{Exception, Message, Result};
 
 /// Runs the body of a scope.
@@ -35,15 +36,14 @@ pub(crate) async fn poll_scope<T>(body: impl Future<Output = Result<T>>) -> Resu
 
 /// Takes the current task's cancel where it can be delivered only by dropping.
 fn undeliverable() -> Option<Message> {
-    let task = current_node()?;
-    let mut state = task.core().state.lock();
-    let message = state.cancel_message.clone();
-    let half = state.task()?;
-    let is_stuck = half.must_cancel && half.waits.is_empty() && !half.yielding;
-    if is_stuck {
-        half.must_cancel = false;
-    }
-    is_stuck.then_some(message)
+    with_task(|task| {
+        let step = task.core().step().filter(|step| step.is_marked())?;
+        let state = task.core().state.lock();
+        // ORDERING: Relaxed; the task itself has written it.
+        let is_stuck = !step.has_waits() && !step.yielding.load(Ordering::Relaxed);
+        (is_stuck && step.take_mark()).then(|| state.cancel_message.clone())
+    })
+    .flatten()
 }
 
 /// Awaits a foreign future such that a cancellation is an error here: the future is dropped, and the code goes on

@@ -3,10 +3,12 @@
 use std::fmt;
 use std::future::IntoFuture;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
-use crate::cell::{Cell, Node, Role, Status, add_internal, is_same_node};
+use crate::cell::{Cell, Node, Role, Status, Watcher, watch_all};
+use crate::events::EventLoop;
 use crate::exceptions::{Exception, Message, Result};
 use crate::futures::Future;
 use crate::tasks::cancel::cancel;
@@ -150,7 +152,7 @@ fn fetch_all<T: Send + 'static>(children: Vec<Child<T>>) -> Vec<impl FnOnce() ->
 }
 
 /// A child's outcome as an item of the list: a cancellation is a new one, with the child's message or an empty one.
-fn outcome(node: &Node) -> Result<()> {
+pub(super) fn outcome(node: &Node) -> Result<()> {
     let mut state = node.core().state.lock();
     if state.status == Status::Cancelled {
         return Err(Exception::cancelled_with(
@@ -168,16 +170,14 @@ type Finish<R> = Box<dyn FnOnce(&[Node]) -> Result<R> + Send>;
 
 struct Shared<R: Send + 'static> {
     outer: Arc<Cell<R>>,
-    children: Vec<Node>,
+    children: Arc<[Node]>,
+    exact_loop: Option<EventLoop>,
     return_exceptions: bool,
-    progress: Mutex<Progress<R>>,
-}
-
-struct Progress<R> {
-    /// Different children, and how many of them are done.
+    /// Different children, and how many of them have returned or may raise. One that ends the gather is not counted,
+    /// so that no other takes itself for the last.
     n_children: usize,
-    n_done: usize,
-    finish: Option<Finish<R>>,
+    n_done: AtomicUsize,
+    finish: Mutex<Option<Finish<R>>>,
 }
 
 /// The untyped heart of gather.
@@ -194,13 +194,7 @@ pub(crate) fn gather_nodes<R: Send + 'static>(
         };
         return Gathering { cell: outer };
     }
-    let mut different: Vec<Node> = Vec::with_capacity(children.len());
-    let mut seen = std::collections::HashSet::with_capacity(children.len());
-    for child in &children {
-        if seen.insert(Arc::as_ptr(child).cast::<()>() as usize) {
-            different.push(child.clone());
-        }
-    }
+    let children: Arc<[Node]> = children.into();
     let outer = Cell::new(
         Role::Gather {
             children: children.clone(),
@@ -208,68 +202,74 @@ pub(crate) fn gather_nodes<R: Send + 'static>(
         },
         None,
     );
-    let progress = Progress {
-        n_children: different.len(),
-        n_done: 0,
-        finish: Some(finish),
-    };
+    let different = different(&children);
     let shared = Arc::new(Shared {
         outer: outer.clone(),
-        children,
+        children: children.clone(),
+        exact_loop: EventLoop::running_exact(),
         return_exceptions,
-        progress: Mutex::new(progress),
+        n_children: different.len(),
+        n_done: AtomicUsize::new(0),
+        finish: Mutex::new(Some(finish)),
     });
-    let (done, waiting): (Vec<Node>, Vec<Node>) = different
-        .into_iter()
-        .partition(|child| child.core().is_done());
-    for child in &waiting {
-        let shared = shared.clone();
-        add_internal(child, Box::new(move |child| shared.child_done(child)));
-    }
+    let watcher: Arc<dyn Watcher> = shared.clone();
     // Children that are done already count here and now.
-    for child in &done {
-        shared.child_done(child);
+    for child in watch_all(different.into_iter(), &watcher) {
+        shared.completed(child);
     }
-    debug_assert!(
-        waiting
-            .iter()
-            .chain(&done)
-            .all(|child| !is_same_node(child, &outer.node()))
-    );
     Gathering { cell: outer }
 }
 
-impl<R: Send + 'static> Shared<R> {
-    fn child_done(&self, child: &Node) {
-        let mut progress = self.progress.lock();
-        progress.n_done += 1;
-        let is_last = progress.n_done == progress.n_children;
-        drop(progress);
-        if self.outer.core().is_done() {
-            // Marks the exception as seen.
-            child.core().state.lock().log_exception = false;
-            return;
+/// The children, each once.
+fn different(children: &[Node]) -> Vec<&Node> {
+    let address = |child: &Node| Arc::as_ptr(child).cast::<()>().addr();
+    let mut sorted: Vec<usize> = children.iter().map(address).collect();
+    sorted.sort_unstable();
+    if !sorted.windows(2).any(|pair| pair[0] == pair[1]) {
+        return children.iter().collect();
+    }
+    let mut seen = std::collections::HashSet::with_capacity(children.len());
+    let is_new = |child: &&Node| seen.insert(address(child));
+    children.iter().filter(is_new).collect()
+}
+
+impl<R: Send + 'static> Watcher for Shared<R> {
+    fn exact_loop(&self) -> Option<&EventLoop> {
+        self.exact_loop.as_ref()
+    }
+
+    fn completed(&self, child: &Node) {
+        if !self.return_exceptions && child.core().state.lock().has_failed() {
+            return self.fail(child);
         }
-        if !self.return_exceptions {
-            let failure = {
-                let mut state = child.core().state.lock();
-                match state.status {
-                    Status::Cancelled => Some(state.make_cancelled_error()),
-                    Status::Pending | Status::Finished => state.exception().ok().flatten(),
-                }
-            };
-            if let Some(failure) = failure {
-                self.outer.set_exception(failure);
+        // ORDERING: AcqRel makes all children's results visible to the last one.
+        if self.n_done.fetch_add(1, Ordering::AcqRel) + 1 == self.n_children {
+            self.finish();
+        }
+    }
+}
+
+impl<R: Send + 'static> Shared<R> {
+    /// A child has raised or was cancelled: the first one ends the gather.
+    fn fail(&self, child: &Node) {
+        let is_over = self.outer.core().is_done();
+        let mut state = child.core().state.lock();
+        let failure = match state.status {
+            _ if is_over => {
+                state.log_exception = false;
                 return;
             }
-        }
-        if is_last {
-            self.finish(child);
+            Status::Cancelled => Some(state.make_cancelled_error()),
+            Status::Pending | Status::Finished => state.exception().ok().flatten(),
+        };
+        drop(state);
+        if let Some(failure) = failure {
+            self.outer.set_exception(failure);
         }
     }
 
-    fn finish(&self, last: &Node) {
-        let finish = self.progress.lock().finish.take();
+    fn finish(&self) {
+        let finish = self.finish.lock().take();
         let Some(finish) = finish else { return };
         let result = finish(&self.children);
         if self.is_cancel_requested() {
@@ -282,7 +282,6 @@ impl<R: Send + 'static> Shared<R> {
             drop(result);
             return;
         }
-        debug_assert!(last.core().is_done());
         match result {
             Ok(value) => self.outer.set_result(value),
             Err(error) => self.outer.set_exception(error),

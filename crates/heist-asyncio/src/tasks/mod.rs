@@ -6,21 +6,27 @@
 use std::fmt;
 use std::future::IntoFuture;
 use std::panic::Location;
-use std::sync::Arc;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::task::{Context, Waker};
 
 use crate::base_events::{LocalFuture, NO_SLOT, Ready, driven_here};
-use crate::cell::{AnyCell, Cell, Node, Role, TaskMeta, TaskState, is_same_node, task_name};
-use crate::contextvars::Context;
+use crate::cell::{
+    AnyCell, Cell, Node, Role, StepFlags, TaskMeta, TaskState, is_same_node, task_name,
+};
+use crate::contextvars;
 use crate::events::{Body, EventLoop, current_node, snapshot_context};
 use crate::exceptions::{Exception, Result, runtime_error};
 use crate::futures::{CallbackId, Future};
+use crate::parallel::Parallel;
 use crate::wait::{Waiting, fetch_clone, fetch_take};
 
 mod as_completed;
 pub(crate) mod cancel;
 mod foreign;
 mod gather;
+mod gather_tuple;
 mod item;
 mod shield;
 mod sleep;
@@ -33,6 +39,7 @@ pub use foreign::cancellable;
 pub(crate) use foreign::poll_scope;
 pub(crate) use gather::gather_nodes;
 pub use gather::{Gathering, gather, gather_return_exceptions};
+pub use gather_tuple::GatherTuple;
 pub use item::{Awaitable, Child, IntoTask, Item};
 pub use shield::{Shielded, shield};
 pub use sleep::{sleep, sleep_with, yield_now};
@@ -108,15 +115,16 @@ impl TaskHandle {
         cancel::cancel(&self.0, &Some(message.into()))
     }
 
-    /// Wakes the task, as a foreign future would.
+    /// Wakes the task, as a foreign future would; one that is in a step gets another.
     pub(crate) fn wake(&self) {
-        let waker = self
-            .0
-            .core()
-            .state
-            .lock()
-            .task()
-            .and_then(|task| task.waker.clone());
+        let step = self.0.core().step();
+        let mut state = self.0.core().state.lock();
+        let waker = state.task().and_then(|task| {
+            // ORDERING: Relaxed; a step that ends now has left its waker, or takes the lock to do so.
+            task.woken = step.is_some_and(|step| step.running.load(Ordering::Relaxed));
+            task.waker.clone()
+        });
+        drop(state);
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -134,12 +142,13 @@ impl TaskHandle {
 
     /// Takes one request back, and says how many are left. At zero an undelivered cancellation is undone.
     pub fn uncancel(&self) -> usize {
+        let step = self.0.core().step();
         let mut state = self.0.core().state.lock();
         let Some(task) = state.task() else { return 0 };
         if task.n_cancels > 0 {
             task.n_cancels -= 1;
-            if task.n_cancels == 0 {
-                task.must_cancel = false;
+            if let (0, Some(step)) = (task.n_cancels, step) {
+                step.set_mark(false);
             }
         }
         task.n_cancels
@@ -154,14 +163,11 @@ impl TaskHandle {
     }
 
     /// The context in which the task runs.
-    pub fn get_context(&self) -> Context {
+    pub fn get_context(&self) -> contextvars::Context {
         if current_node().is_some_and(|node| is_same_node(&node, &self.0)) {
             return crate::events::with_context(Clone::clone);
         }
-        match self.0.core().state.lock().task() {
-            Some(task) => task.context.get_or_insert_with(Context::new).clone(),
-            None => Context::new(),
-        }
+        self.0.core().own_context().unwrap_or_default()
     }
 
     /// Where the task was created: what stands in for a coroutine's stack.
@@ -293,7 +299,7 @@ impl<T: Send + 'static> Task<T> {
     }
 
     /// As [`TaskHandle::get_context`].
-    pub fn get_context(&self) -> Context {
+    pub fn get_context(&self) -> contextvars::Context {
         self.handle().get_context()
     }
 
@@ -339,7 +345,7 @@ impl<T: Send + 'static> fmt::Debug for Task<T> {
 #[derive(Debug, Default)]
 pub struct Builder {
     name: Option<Arc<str>>,
-    context: Option<Context>,
+    context: Option<contextvars::Context>,
     eager: Option<bool>,
     event_loop: Option<EventLoop>,
 }
@@ -359,12 +365,13 @@ impl Builder {
 
     /// Runs the task in this very context instead of a copy of the current one.
     #[must_use]
-    pub fn context(mut self, context: Context) -> Builder {
+    pub fn context(mut self, context: contextvars::Context) -> Builder {
         self.context = Some(context);
         self
     }
 
-    /// Runs the first step inside `spawn` (`eager_start`), or not, whatever the loop's default.
+    /// Runs the first step inside `spawn` (`eager_start`), or not, whatever the loop's default. Where another thread
+    /// runs the loop, the task starts there, and not at once.
     #[must_use]
     pub fn eager(mut self, eager: bool) -> Builder {
         self.eager = Some(eager);
@@ -389,26 +396,35 @@ impl Builder {
         F: std::future::Future<Output = Result<T>> + Send + 'static,
     {
         let eager = self.eager;
-        let (cell, event_loop) = self.prepare(NO_SLOT)?;
-        let node = cell.node();
+        let cell = self.prepare(NO_SLOT)?;
+        let Some(meta) = &cell.core().meta else {
+            return Err(runtime_error("no loop"));
+        };
+        let event_loop = &meta.event_loop;
+        let node = || cell.node();
         match &event_loop.0.body {
-            Body::Exact(exact) => match driven_here(&event_loop) {
+            Body::Exact(exact) => match driven_here(event_loop) {
                 Some(coroutines) => {
-                    coroutines.insert(&node, Box::pin(TaskFuture::new(cell.clone(), coroutine)));
+                    coroutines.insert(&node(), Box::pin(TaskFuture::new(cell.clone(), coroutine)));
                     start(
-                        &event_loop,
-                        node,
+                        event_loop,
+                        node(),
                         eager.unwrap_or_else(|| event_loop.is_eager()),
                     );
                 }
                 None => exact.push(Ready::Adopt(
-                    node,
+                    node(),
                     Box::pin(TaskFuture::new(cell.clone(), coroutine)),
                 )),
             },
-            // Eager or not: the first step is a worker's.
             Body::Parallel(parallel) => {
-                parallel.spawn(TaskFuture::new(cell.clone(), coroutine));
+                let future = TaskFuture::new(cell.clone(), coroutine);
+                let eager = eager.unwrap_or_else(|| event_loop.is_eager());
+                if eager && EventLoop::running().as_ref() == Some(event_loop) {
+                    start_in_parallel(parallel, Box::pin(future));
+                } else {
+                    parallel.spawn(future);
+                }
             }
         }
         Ok(Task(cell))
@@ -425,9 +441,13 @@ impl Builder {
         F: std::future::Future<Output = Result<T>> + 'static,
     {
         let eager = self.eager;
-        let (cell, event_loop) = self.prepare(NO_SLOT)?;
-        let Some(coroutines) = driven_here(&event_loop) else {
-            event_loop.0.tasks.remove(TaskHandle(cell.node()).id().0);
+        let cell = self.prepare(NO_SLOT)?;
+        let Some(meta) = &cell.core().meta else {
+            return Err(runtime_error("no loop"));
+        };
+        let event_loop = &meta.event_loop;
+        let Some(coroutines) = driven_here(event_loop) else {
+            event_loop.0.tasks.remove(meta);
             return Err(runtime_error(
                 "a task that is not Send needs a loop of the current thread",
             ));
@@ -435,7 +455,7 @@ impl Builder {
         let future: LocalFuture = Box::pin(TaskFuture::new(cell.clone(), coroutine));
         coroutines.insert(&cell.node(), future);
         start(
-            &event_loop,
+            event_loop,
             cell.node(),
             eager.unwrap_or_else(|| event_loop.is_eager()),
         );
@@ -444,10 +464,7 @@ impl Builder {
 
     /// The cell of a task to be, in the registry of its loop.
     #[track_caller]
-    pub(crate) fn prepare<T: Send + 'static>(
-        self,
-        slot: usize,
-    ) -> Result<(Arc<Cell<T>>, EventLoop)> {
+    pub(crate) fn prepare<T: Send + 'static>(self, slot: usize) -> Result<Arc<Cell<T>>> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         let event_loop = match self.event_loop {
             Some(event_loop) => event_loop,
@@ -459,21 +476,29 @@ impl Builder {
         let meta = TaskMeta {
             // ORDERING: Relaxed; only the number matters.
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
-            event_loop: event_loop.clone(),
+            event_loop,
             slot: AtomicUsize::new(slot),
+            listed: AtomicUsize::new(0),
             scheduled: AtomicBool::new(false),
             site: Location::caller(),
+            step: StepFlags::default(),
         };
-        let id = meta.id;
         let context = self.context.or_else(snapshot_context);
+        // ORDERING: Relaxed; nobody else sees the task yet.
+        meta.step
+            .has_context
+            .store(context.is_some(), Ordering::Relaxed);
         let task = TaskState {
             name: self.name,
             context,
             ..TaskState::default()
         };
         let cell = Cell::new(Role::Task(task), Some(meta));
-        event_loop.0.tasks.insert(id, &cell.node());
-        Ok((cell, event_loop))
+        if let Some(meta) = &cell.core().meta {
+            let weak: Weak<Cell<T>> = Arc::downgrade(&cell);
+            meta.event_loop.0.tasks.insert(meta, weak);
+        }
+        Ok(cell)
     }
 }
 
@@ -485,6 +510,19 @@ fn start(event_loop: &EventLoop, node: Node, eager: bool) {
         }
     }
     AnyCell::into_waker(node).wake();
+}
+
+/// Runs a task's first step here and now; one that suspends goes on as a task of the core.
+fn start_in_parallel(
+    parallel: &Parallel,
+    mut future: Pin<Box<impl std::future::Future<Output = ()> + Send + 'static>>,
+) {
+    // The core polls a new task at once, so nothing can be missed by a waker that wakes nobody: each future is asked
+    // again, and given a waker then.
+    let mut cx = Context::from_waker(Waker::noop());
+    if future.as_mut().poll(&mut cx).is_pending() {
+        parallel.spawn(future);
+    }
 }
 
 /// Creates a task of a coroutine on the running loop (`asyncio.create_task`).

@@ -3,11 +3,12 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::cell::Cell;
-use crate::events::{TimerHandle, current_node, get_running_loop};
+use crate::events::{TimerHandle, get_running_loop, with_task};
 use crate::exceptions::{Exception, Result};
 use crate::wait::{WaitNode, take_mark};
 
@@ -111,11 +112,12 @@ impl Future for Yield {
             });
         }
         self.yielded = true;
-        if let Some(task) = current_node() {
-            if let Some(half) = task.core().state.lock().task() {
-                half.yielding = true;
+        with_task(|task| {
+            if let Some(step) = task.core().step() {
+                // ORDERING: Relaxed; who cancels needs no more than to see it some time.
+                step.yielding.store(true, Ordering::Relaxed);
             }
-        }
+        });
         cx.waker().wake_by_ref();
         Poll::Pending
     }

@@ -10,17 +10,19 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
 
-use crate::cell::{Cell, Status};
-use crate::events::{EventLoop, Frame, swap_frame};
+use crate::cell::{Cell, Core, Node, Status, StepFlags};
+use crate::events::{Frame, swap_frame};
 use crate::exceptions::{Exception, Message, PanicError, Result};
 use crate::tasks::TaskHandle;
 
 pin_project_lite::pin_project! {
     /// A coroutine and the cell that it fills.
     pub(crate) struct TaskFuture<T, F> {
-        cell: Arc<Cell<T>>,
+        // During a step it is in the frame, so that no step has to count references.
+        cell: Option<Arc<Cell<T>>>,
         #[pin]
         coroutine: Option<F>,
     }
@@ -29,7 +31,7 @@ pin_project_lite::pin_project! {
 impl<T: Send + 'static, F: Future<Output = Result<T>>> TaskFuture<T, F> {
     pub(crate) fn new(cell: Arc<Cell<T>>, coroutine: F) -> TaskFuture<T, F> {
         TaskFuture {
-            cell,
+            cell: Some(cell),
             coroutine: Some(coroutine),
         }
     }
@@ -48,21 +50,13 @@ impl<T: Send + 'static, F: Future<Output = Result<T>>> Future for TaskFuture<T, 
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
-        if this.coroutine.is_none() {
-            return Poll::Ready(());
-        }
-        let Some(event_loop) = this
-            .cell
-            .core()
-            .meta
-            .as_ref()
-            .map(|meta| meta.event_loop.clone())
-        else {
+        let Some(cell) = this.cell.take().filter(|_| this.coroutine.is_some()) else {
             return Poll::Ready(());
         };
-        let watch = event_loop.watch();
-        let (frame, cancelled) = enter(this.cell, event_loop, cx);
-        let outer = swap_frame(frame);
+        let meta = cell.core().meta.as_ref();
+        let watch = meta.and_then(|meta| meta.event_loop.watch());
+        let (context, cancelled) = enter(cell.core());
+        let outer = swap_frame(Frame::of_task(cell, context));
         let mut step = match cancelled {
             // [S1]
             Some(message) => Step::Dropped(message),
@@ -71,43 +65,53 @@ impl<T: Send + 'static, F: Future<Output = Result<T>>> Future for TaskFuture<T, 
                 Poll::Pending => Step::Pending,
             },
         };
-        if matches!(step, Step::Pending) {
-            if let Some(message) = suspend(this.cell) {
-                step = Step::Dropped(message);
-            }
-        }
         if !matches!(step, Step::Pending) {
-            // [S2] PANIC: a destructor's panic takes the place of a value, and is overruled by an exception.
-            let dropped = std::panic::catch_unwind(AssertUnwindSafe(|| this.coroutine.set(None)));
-            if let Err(payload) = dropped {
-                step = match step {
-                    Step::Done(Err(error)) => Step::Done(Err(error)),
-                    _ => Step::Done(Err(panicked(payload))),
-                };
-            }
+            step = drop_coroutine(this.coroutine.as_mut(), step);
         }
-        let inner = swap_frame(outer);
+        let mut inner = swap_frame(outer);
+        if let (Step::Pending, Some(node)) = (&step, &inner.task) {
+            let Some(message) = suspend(node.core(), cx.waker()) else {
+                if watch.is_some() {
+                    report_slow(node, watch);
+                }
+                *this.cell = inner.task.and_then(Cell::from_node);
+                return Poll::Pending;
+            };
+            // The coroutine's destructors run inside the task too.
+            let outer = swap_frame(inner);
+            step = drop_coroutine(this.coroutine.as_mut(), Step::Dropped(message));
+            inner = swap_frame(outer);
+        }
+        let Some(node) = inner.task else {
+            return Poll::Ready(());
+        };
         if watch.is_some() {
-            report_slow(this.cell, watch);
+            report_slow(&node, watch);
         }
         let result = match step {
-            Step::Pending => {
-                keep_context(this.cell, inner);
-                return Poll::Pending;
-            }
+            Step::Pending => return Poll::Pending,
             Step::Done(result) => result,
             Step::Dropped(message) => Err(Exception::from_message(message)),
         };
-        keep_context(this.cell, inner);
-        finish(this.cell, result);
+        finish::<T>(&node, result);
         Poll::Ready(())
     }
 }
 
+/// [S2] PANIC: a destructor's panic takes the place of a value, and is overruled by an exception.
+fn drop_coroutine<T, F>(mut coroutine: Pin<&mut Option<F>>, step: Step<T>) -> Step<T> {
+    let dropped = std::panic::catch_unwind(AssertUnwindSafe(|| coroutine.set(None)));
+    match (dropped, step) {
+        (Ok(()), step) => step,
+        (Err(_), Step::Done(Err(error))) => Step::Done(Err(error)),
+        (Err(payload), _) => Step::Done(Err(panicked(payload))),
+    }
+}
+
 #[cold]
-fn report_slow<T: Send + 'static>(cell: &Arc<Cell<T>>, watch: Option<heist::time::Instant>) {
-    if let Some(meta) = &cell.core().meta {
-        let name = TaskHandle(cell.node()).get_name();
+fn report_slow(node: &Node, watch: Option<heist::time::Instant>) {
+    if let Some(meta) = &node.core().meta {
+        let name = TaskHandle(node.clone()).get_name();
         meta.event_loop.report_slow(
             watch,
             &format!("a step of task {name}, created at {}", meta.site),
@@ -133,104 +137,84 @@ fn poll_coroutine<T, F: Future<Output = Result<T>>>(
     }
 }
 
-/// Begins a step: the frame to run in, and the message of a cancel that came before the first one.
-fn enter<T: Send + 'static>(
-    cell: &Arc<Cell<T>>,
-    event_loop: EventLoop,
-    cx: &Context<'_>,
-) -> (Frame, Option<Message>) {
-    let mut state = cell.core().state.lock();
-    let message = state.cancel_message.clone();
-    let mut frame = Frame {
-        event_loop: Some(event_loop),
-        task: Some(cell.node()),
-        context: None,
+/// Begins a step: the context to run in, and the message of a cancel that came before the first one.
+fn enter(core: &Core) -> (Option<crate::contextvars::Context>, Option<Message>) {
+    let Some(step) = core.step() else {
+        return (None, None);
     };
-    let mut old_waker = None;
-    let mut cancelled = None;
-    if let Some(task) = state.task() {
-        if !task.started {
-            task.started = true;
-            cancelled = std::mem::take(&mut task.must_cancel).then_some(message);
-        }
-        task.yielding = false;
-        task.running = true;
-        frame.context = task.context.take();
-        if !task
-            .waker
-            .as_ref()
-            .is_some_and(|waker| waker.will_wake(cx.waker()))
-        {
-            old_waker = task.waker.replace(cx.waker().clone());
-        }
-    }
-    drop(state);
-    drop(old_waker);
-    (frame, cancelled)
+    // ORDERING: Relaxed twice, then Release: see `StepFlags::is_in_foreign_future`.
+    step.yielding.store(false, Ordering::Relaxed);
+    step.running.store(true, Ordering::Relaxed);
+    let is_first = !step.started.load(Ordering::Relaxed);
+    step.started.store(true, Ordering::Release);
+    let context = core.has_context().then(|| core.own_context()).flatten();
+    (context, is_first.then(|| core.take_mark()).flatten())
 }
 
 /// Ends a step that suspends; the message where the coroutine must be dropped, [S4].
-fn suspend<T: Send + 'static>(cell: &Arc<Cell<T>>) -> Option<Message> {
-    let mut state = cell.core().state.lock();
-    let message = state.cancel_message.clone();
+fn suspend(core: &Core, waker: &Waker) -> Option<Message> {
+    let step = core.step()?;
+    let has_waker = step.has_waker(waker);
+    // ORDERING: Relaxed; the task itself has written it.
+    let comes_back = step.has_waits() || step.yielding.load(Ordering::Relaxed);
+    if comes_back && has_waker {
+        // ORDERING: Relaxed; a cancel finds the wait, or leaves a mark to the next step.
+        step.running.store(false, Ordering::Relaxed);
+        return None;
+    }
+    let mut state = core.state.lock();
+    // ORDERING: Relaxed; a cancel that comes for a foreign future looks under the lock.
+    step.running.store(false, Ordering::Relaxed);
     let task = state.task()?;
-    task.running = false;
-    if task.is_in_foreign_future() && task.must_cancel {
-        task.must_cancel = false;
-        return Some(message);
+    let mut old = None;
+    if !has_waker {
+        old = task.waker.replace(waker.clone());
+        step.set_waker(waker);
     }
-    None
-}
-
-fn keep_context<T: Send + 'static>(cell: &Arc<Cell<T>>, inner: Frame) {
-    if let Some(context) = inner.context {
-        if let Some(task) = cell.core().state.lock().task() {
-            task.context = Some(context);
-        }
+    let is_woken = std::mem::take(&mut task.woken);
+    let is_stuck = step.is_in_foreign_future() && step.take_mark();
+    let message = is_stuck.then(|| state.cancel_message.clone());
+    drop(state);
+    drop(old);
+    if is_woken {
+        waker.wake_by_ref();
     }
-    drop(inner.task);
+    message
 }
 
 /// Completes the task, [S3].
-fn finish<T: Send + 'static>(cell: &Arc<Cell<T>>, result: Result<T>) {
-    if let Some(meta) = &cell.core().meta {
-        meta.event_loop.0.tasks.remove(meta.id);
+fn finish<T: Send + 'static>(node: &Node, result: Result<T>) {
+    let core = node.core();
+    if let Some(meta) = &core.meta {
+        meta.event_loop.0.tasks.remove(meta);
     }
-    let (completion, waker) = match result {
-        Ok(value) => {
-            let mut state = cell.core().state.lock();
+    let mut state = core.state.lock();
+    let mark = core.step().is_some_and(StepFlags::take_mark);
+    let waker = state.task().and_then(|task| task.waker.take());
+    let mut left = None;
+    let completion = match result {
+        Ok(value) if mark => {
             let message = state.cancel_message.clone();
-            let (mark, waker) = match state.task() {
-                Some(task) => (std::mem::take(&mut task.must_cancel), task.waker.take()),
-                None => (false, None),
-            };
-            let mut value = Some(value);
-            let completion = if mark {
-                state.complete_cancelled(message)
-            } else {
-                std::mem::swap(&mut *cell.value().lock(), &mut value);
-                state.complete(Status::Finished)
-            };
-            drop(state);
-            drop(value);
-            (completion, waker)
+            left = Some(value);
+            state.complete_cancelled(message)
+        }
+        Ok(value) => {
+            if let Some(cell) = node.as_any().downcast_ref::<Cell<T>>() {
+                left = cell.value().lock().replace(value);
+            }
+            state.complete(Status::Finished)
         }
         Err(error) if error.is_cancelled() => {
-            let mut state = cell.core().state.lock();
-            state.cancelled_error = Some(error);
-            let waker = state.task().and_then(|task| task.waker.take());
-            (state.complete_cancelled(None), waker)
+            state.error = Some(error);
+            state.complete_cancelled(None)
         }
         Err(error) => {
-            let waker = cell
-                .core()
-                .state
-                .lock()
-                .task()
-                .and_then(|task| task.waker.take());
-            (cell.try_set_exception(error).unwrap_or_default(), waker)
+            let report_to = core.meta.as_ref().map(|meta| meta.event_loop.clone());
+            state.complete_exception(error, report_to)
         }
     };
-    completion.dispatch(&cell.node());
+    drop(state);
+    drop(left);
+    completion.dispatch(node);
     drop(waker);
 }

@@ -4,18 +4,22 @@ use heist_asyncio as asyncio;
 
 use crate::support::{Oops, Record, ms, now_ms, passes, run};
 
-/// Runs a coroutine on a loop whose tasks are eager.
-fn eagerly<T: Send + 'static>(main: impl Future<Output = asyncio::Result<T>>) -> T {
-    run(async {
-        asyncio::get_running_loop()?.set_eager(true);
-        main.await
-    })
+/// Runs a coroutine on loops whose tasks are eager, of one thread and of many.
+fn eagerly<F: Future<Output = asyncio::Result<()>>>(main: impl Fn() -> F) {
+    for mut runner in [
+        asyncio::Runner::virtual_clock(),
+        asyncio::Runner::new().worker_threads(2),
+    ] {
+        runner.get_loop().unwrap().set_eager(true);
+        runner.run(main()).unwrap();
+        runner.close().unwrap();
+    }
 }
 
 /// CPython: test_eager_task_factory.EagerTaskFactoryLoopTests.test_eager_task_factory_set
 #[test]
 fn a_loop_can_be_told_to_be_eager() {
-    eagerly(async {
+    eagerly(|| async {
         assert!(asyncio::get_running_loop()?.is_eager());
         Ok(())
     });
@@ -25,7 +29,7 @@ fn a_loop_can_be_told_to_be_eager() {
 /// Holds to [W1].
 #[test]
 fn a_future_set_before_the_eager_step_is_no_wait() {
-    eagerly(async {
+    eagerly(|| async {
         let future = asyncio::Future::new();
         future.set_result("done")?;
         let task = asyncio::create_task(async move { future.await });
@@ -38,7 +42,7 @@ fn a_future_set_before_the_eager_step_is_no_wait() {
 /// CPython: test_eager_task_factory.EagerTaskFactoryLoopTests.test_eager_completion
 #[test]
 fn a_task_that_does_not_wait_is_done_at_once() {
-    eagerly(async {
+    eagerly(|| async {
         let task = asyncio::create_task(async { Ok("hello") });
         assert!(task.done());
         assert_eq!(task.await?, "hello");
@@ -49,7 +53,7 @@ fn a_task_that_does_not_wait_is_done_at_once() {
 /// CPython: test_eager_task_factory.EagerTaskFactoryLoopTests.test_block_after_eager_step
 #[test]
 fn a_task_that_waits_goes_on_later() {
-    eagerly(async {
+    eagerly(|| async {
         let task = asyncio::create_task(async {
             asyncio::yield_now().await?;
             Ok("finished after blocking")
@@ -63,7 +67,7 @@ fn a_task_that_waits_goes_on_later() {
 /// CPython: test_eager_task_factory.EagerTaskFactoryLoopTests.test_cancellation_after_eager_completion
 #[test]
 fn a_task_that_is_done_at_once_refuses_a_cancel() {
-    eagerly(async {
+    eagerly(|| async {
         let task = asyncio::create_task(async { Ok("hello") });
         assert!(!task.cancel() && !task.cancelled());
         assert_eq!(task.await?, "hello");
@@ -74,7 +78,7 @@ fn a_task_that_is_done_at_once_refuses_a_cancel() {
 /// CPython: test_eager_task_factory.EagerTaskFactoryLoopTests.test_cancellation_after_eager_step_blocks
 #[test]
 fn a_task_that_waits_can_be_cancelled() {
-    eagerly(async {
+    eagerly(|| async {
         let task = asyncio::create_task(async { asyncio::yield_now().await });
         task.cancel_msg("cancelled");
         assert!(!task.cancelled());
@@ -88,7 +92,7 @@ fn a_task_that_waits_can_be_cancelled() {
 /// CPython: test_eager_task_factory.EagerTaskFactoryLoopTests.test_current_task
 #[test]
 fn an_eager_task_is_the_current_one_in_its_step() {
-    eagerly(async {
+    eagerly(|| async {
         let main = asyncio::current_task().unwrap().id();
         let task = asyncio::create_task(async { Ok(asyncio::current_task().unwrap().id()) });
         assert_eq!(task.result()?, task.id());
@@ -100,7 +104,7 @@ fn an_eager_task_is_the_current_one_in_its_step() {
 /// CPython: test_eager_task_factory.EagerTaskFactoryLoopTests.test_all_tasks_with_eager_completion
 #[test]
 fn an_eager_task_is_listed_during_its_step() {
-    eagerly(async {
+    eagerly(|| async {
         let task = asyncio::create_task(async { Ok(asyncio::all_tasks()?.len()) });
         assert_eq!(task.await?, 2);
         assert_eq!(asyncio::all_tasks()?.len(), 1);
@@ -111,7 +115,7 @@ fn an_eager_task_is_listed_during_its_step() {
 /// CPython: test_eager_task_factory.EagerTaskFactoryLoopTests.test_all_tasks_with_blocking
 #[test]
 fn eager_tasks_that_wait_stay_listed() {
-    eagerly(async {
+    eagerly(|| async {
         let event = asyncio::Event::new();
         let inner = event.clone();
         let task = asyncio::create_task(async move { inner.wait().await });
@@ -126,7 +130,7 @@ fn eager_tasks_that_wait_stay_listed() {
 /// CPython: test_eager_task_factory.EagerTaskFactoryLoopTests.test_context_vars
 #[test]
 fn what_an_eager_step_sets_does_not_leak() {
-    eagerly(async {
+    eagerly(|| async {
         let cvar = std::sync::Arc::new(asyncio::ContextVar::with_default("cv", 0));
         let inner = cvar.clone();
         let task = asyncio::create_task(async move {

@@ -13,10 +13,12 @@ mod value;
 #[path = "../../examples/scenario/world.rs"]
 mod world;
 
+mod asyncgens;
 mod barriers;
 mod eager;
 mod foreign;
 mod futures;
+mod gather_macro;
 mod locks;
 mod queues;
 mod runners;

@@ -1,7 +1,10 @@
 //! Each primitive on many threads, with seeded random cancels: nothing is lost, doubled, stranded or left over.
 //!
-//! The workloads wait for each other, never for time. `STRESS_ROUNDS` sets how many rounds each has.
+//! The workloads wait for each other, never for time. `STRESS_ROUNDS` sets how many rounds each has; each test says
+//! how many cancels it has requested. `STRESS_ROUNDS=2000` makes more than a million in all, and takes minutes in release:
+//! `STRESS_ROUNDS=2000 cargo test --release --package heist-asyncio --test it stress -- --nocapture`.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -30,7 +33,19 @@ fn rounds() -> u64 {
         .unwrap_or(40)
 }
 
+thread_local! {
+    /// The cancels that this test's main tasks have requested: they run on the test's thread.
+    static N_CANCELS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Requests a cancel, and counts it.
+fn cancel(task: &asyncio::TaskHandle) -> bool {
+    N_CANCELS.with(|n| n.set(n.get() + 1));
+    task.cancel()
+}
+
 /// Runs a round under 1, 2 and 8 workers, and on the exact loop.
+#[track_caller]
 fn on_all<F: Future<Output = asyncio::Result<()>>>(round: impl Fn(u64) -> F) {
     for seed in 0..rounds() {
         for n in [1, 2, 8] {
@@ -42,13 +57,16 @@ fn on_all<F: Future<Output = asyncio::Result<()>>>(round: impl Fn(u64) -> F) {
         runner.run(round(seed)).unwrap();
         runner.close().unwrap();
     }
+    let line = std::panic::Location::caller().line();
+    let n_cancels = N_CANCELS.with(Cell::take);
+    println!("line {line}: {} rounds, {n_cancels} cancels", 4 * rounds());
 }
 
 /// Cancels tasks at random until all are done, then says how many were cancelled.
 async fn harass(tasks: &[asyncio::Task<()>], dice: &mut Dice, share: u64) -> usize {
     for task in tasks {
         if dice.below(100) < share {
-            task.cancel();
+            cancel(&task.handle());
         }
         if dice.below(4) == 0 {
             asyncio::yield_now().await.unwrap();
@@ -144,7 +162,7 @@ fn a_queue_loses_and_doubles_nothing() {
         let mut dice = Dice::new(seed);
         for task in &tasks {
             if dice.below(3) == 0 {
-                task.cancel();
+                cancel(&task.handle());
             }
         }
         // What the cancelled left undone: the rest is drained or fed until nobody waits.
@@ -196,7 +214,7 @@ fn a_condition_strands_nobody() {
             drop(guard);
             let victim = dice.below(40);
             if let Some(task) = tasks.get(usize::try_from(victim).unwrap()) {
-                task.cancel();
+                cancel(&task.handle());
             }
         }
         // One that was cancelled after it took its ticket leaves another without: enough for all.
@@ -210,6 +228,55 @@ fn a_condition_strands_nobody() {
             (condition.n_waiting(), condition.lock().n_waiting()),
             (0, 0)
         );
+        Ok(())
+    });
+}
+
+/// The last child to return takes no failure of another one for a result that is not there.
+#[test]
+fn a_gather_raises_what_its_child_raised() {
+    on_all(|seed| async move {
+        let mut dice = Dice::new(seed);
+        for _ in 0..20 {
+            let n_failing = dice.below(3);
+            let children = (0..3_u64).map(|n| async move {
+                asyncio::yield_now().await?;
+                if n == n_failing {
+                    return Err(asyncio::ValueError("child".into()).into());
+                }
+                Ok(n)
+            });
+            let error = asyncio::gather(children).await.unwrap_err();
+            assert!(error.is::<asyncio::ValueError>(), "seed {seed}: {error}");
+        }
+        Ok(())
+    });
+}
+
+/// Tasks that wait for an event which comes while they are cancelled: each is woken or cancelled.
+#[test]
+fn an_event_strands_nobody() {
+    on_all(|seed| async move {
+        let mut dice = Dice::new(seed);
+        asyncio::get_running_loop()?.set_eager(seed % 2 == 0);
+        for _ in 0..4 {
+            let event = asyncio::Event::new();
+            let tasks: Vec<_> = (0..24)
+                .map(|_| {
+                    let event = event.clone();
+                    asyncio::create_task(async move { event.wait().await })
+                })
+                .collect();
+            asyncio::yield_now().await?;
+            let setter = event.clone();
+            let setting = asyncio::create_task(async move {
+                setter.set();
+                Ok(())
+            });
+            harass(&tasks, &mut dice, 50).await;
+            setting.await?;
+            assert_eq!(event.n_waiting(), 0);
+        }
         Ok(())
     });
 }
@@ -272,7 +339,7 @@ fn a_group_leaves_no_child_alive() {
             asyncio::yield_now().await?;
         }
         if dice.below(2) == 0 {
-            group.cancel();
+            cancel(&group.handle());
         }
         event.set();
         let result = (&group).await;
@@ -301,6 +368,7 @@ fn a_cancel_is_delivered_once_through_chains_of_tasks() {
                 asyncio::yield_now().await?;
             }
             let handle = chain.handle();
+            N_CANCELS.with(|n| n.set(n.get() + 1));
             let canceller = asyncio::create_task(async move { Ok(handle.cancel()) });
             if dice.below(2) == 0 {
                 gate.set_result(()).ok();
@@ -367,7 +435,7 @@ fn gather_wait_and_shield_see_every_child() {
                 .collect();
             for task in &tasks {
                 if dice.below(4) == 0 {
-                    task.cancel();
+                    cancel(&task.handle());
                 }
             }
             let (done, pending) =
