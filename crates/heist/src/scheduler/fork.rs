@@ -262,6 +262,10 @@ pub(crate) fn stand_up() -> Stood {
 
 impl Drop for Stood {
     fn drop(&mut self) {
-        let _gone = SEAT.try_with(|seat| seat.set(self.0));
+        // In a waker that the driver's turn calls, the thread plays its worker all the while, and may
+        // have taken another one.
+        if let Ok(Some(other)) = SEAT.try_with(|seat| seat.replace(self.0)) {
+            other.forks().leave_seat(other);
+        }
     }
 }
