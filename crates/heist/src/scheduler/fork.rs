@@ -134,7 +134,11 @@ impl Forks {
     pub(crate) fn steal(&self, start: usize, patient: bool) -> Option<Work> {
         // Relaxed: one that comes into being now has nothing to offer yet.
         let n = self.n_seats.load(Relaxed);
-        for _ in 0..if patient && n > 0 { LOOKS } else { 1 } {
+        let looks = if patient && n > 0 { LOOKS } else { 1 };
+        for look in 0..looks {
+            for _ in 0..8 * look.min(1) {
+                std::hint::spin_loop();
+            }
             if let Some(scoped) = self.scopes.take() {
                 return Some(Work::Scoped(scoped));
             }
@@ -144,9 +148,6 @@ impl Forks {
                     return Some(Work::Forked(stolen));
                 }
                 seat.ask();
-            }
-            for _ in 0..8 {
-                std::hint::spin_loop();
             }
         }
         None
@@ -261,6 +262,10 @@ pub(crate) fn stand_up() -> Stood {
 
 impl Drop for Stood {
     fn drop(&mut self) {
-        let _gone = SEAT.try_with(|seat| seat.set(self.0));
+        // In a waker that the driver's turn calls, the thread plays its worker all the while, and may
+        // have taken another one.
+        if let Ok(Some(other)) = SEAT.try_with(|seat| seat.replace(self.0)) {
+            other.forks().leave_seat(other);
+        }
     }
 }

@@ -136,13 +136,15 @@ impl Core {
         self.queue.has_stealable()
     }
 
-    /// A forked job, when there is nothing else to do.
-    fn take_forked(&self) -> Option<Work> {
+    /// A forked job, when there is nothing else to do; and whether to wake a peer before [S5].
+    fn take_forked(&mut self) -> Option<(Work, bool)> {
         if self.is_spare {
             return None;
         }
         let home = self.shared.home;
-        home.forks.steal(self.rng as usize, home.any_computes())
+        let work = home.forks.steal(self.rng as usize, home.any_computes())?;
+        self.begin_forked(&work);
+        Some((work, self.found_work()))
     }
 
     /// It polls a heavy task, behind which nothing should wait.
@@ -265,16 +267,10 @@ impl Core {
                 self.begin_poll(&runnable);
                 Step::Run(runnable, self.found_work())
             }
-            None => match self.take_forked() {
-                Some(work) => {
-                    self.begin_forked(&work);
-                    Step::Serve(work, self.found_work())
-                }
-                None => {
-                    self.remote().forget_poll();
-                    Step::Park
-                }
-            },
+            None => {
+                self.remote().forget_poll();
+                Step::Park
+            }
         }
     }
 
@@ -345,8 +341,6 @@ impl Core {
 enum Step {
     /// Poll it; before, wake a peer if so said [S5].
     Run(Runnable, bool),
-    /// The same for a forked job.
-    Serve(Work, bool),
     /// Give the driver a turn.
     Turn,
     /// Nothing to run anywhere.
@@ -365,10 +359,18 @@ fn poll(shared: &Arc<Shared>, runnable: Runnable) {
     drop(id);
 }
 
-/// Runs a forked job.
-fn serve(shared: &Arc<Shared>, work: Work) {
+/// Runs a forked job, if there is one.
+fn serve(shared: &Arc<Shared>) -> bool {
+    let found = current::with_worker(Core::take_forked);
+    let Some((work, wake_peer)) = found.flatten() else {
+        return false;
+    };
+    if wake_peer {
+        shared.home.wake_after_local_push();
+    }
     run_heavy(shared, || work.run());
     current::with_worker(|core| core.now = core.shared.scale.ticks());
+    true
 }
 
 /// Runs what is heavy, with the spare at hand for everything else.
@@ -530,14 +532,12 @@ pub(super) fn run(shared: &Arc<Shared>, idx: usize) {
                 }
                 poll(shared, runnable);
             }
-            Some(Step::Serve(work, wake_peer)) => {
-                if wake_peer {
-                    shared.home.wake_after_local_push();
-                }
-                serve(shared, work);
-            }
             Some(Step::Turn) => turn(shared),
-            Some(Step::Park) => park(shared),
+            Some(Step::Park) => {
+                if !serve(shared) {
+                    park(shared);
+                }
+            }
             None => break,
         }
     }

@@ -87,7 +87,7 @@ fn deep_recursion_on_either_side() {
         }
     }
     // More than a seat has room for.
-    everywhere(|| assert_eq!(join(|| left(3_000), || right(3_000)), (3_000, 3_000)));
+    everywhere(|| assert_eq!(join(|| left(1_200), || right(1_200)), (1_200, 1_200)));
 }
 
 #[test]
@@ -249,6 +249,37 @@ fn a_worker_is_handed_on_inside_a_join() {
                 assert_eq!(inner, (1, 21));
             });
         }
+    }
+}
+
+/// The second closure waits for a computation that is queued when the first has ended: the waiting
+/// thread lets another one play its worker.
+#[test]
+fn a_join_that_waits_hands_its_worker_on() {
+    let runtime = workers(2);
+    for _ in 0..50 {
+        compute(&runtime, || {
+            let (tell, told) = mpsc::channel();
+            at_once(
+                || drop(heist::compute(move || tell.send(()).unwrap())),
+                move || told.recv().unwrap(),
+            );
+            // Whether the worker came back or not, this thread can fork.
+            assert_eq!(fib(12), 144);
+        });
+        compute(&runtime, || {
+            let both = Barrier::new(2);
+            let (tell, told) = mpsc::channel();
+            let told = Mutex::new(told);
+            scope(|scope| {
+                scope.spawn(|_| {
+                    both.wait();
+                    told.lock().unwrap().recv().unwrap();
+                });
+                both.wait();
+                drop(heist::compute(move || tell.send(()).unwrap()));
+            });
+        });
     }
 }
 

@@ -41,7 +41,17 @@ impl Pool {
 
     /// As a worker: takes one item, parking until there is one.
     fn take(&self, worker: usize) -> u32 {
-        let mut searching = false;
+        self.take_from(worker, false)
+    }
+
+    /// As `Home::wake_after_local_push`.
+    fn wake_peer(&self) {
+        if let Some(next) = self.idle.after_local_push(|| None) {
+            assert_eq!(self.parkers[next].unpark(), Unpark::Done);
+        }
+    }
+
+    fn take_from(&self, worker: usize, mut searching: bool) -> u32 {
         loop {
             if let Steal::Success(item) = self.injector.steal() {
                 if searching && self.idle.stop_searching() && !self.injector.is_empty() {
@@ -89,6 +99,55 @@ fn two_pushes_against_two_parks() {
         pool.push(2);
         let sum: u32 = workers.into_iter().map(|w| w.join().unwrap()).sum();
         assert_eq!(sum, 3);
+    });
+}
+
+/// [S5]: two pushes beside the last searcher wake nobody. It parks, stays for the first, and is long in
+/// it; so it wakes a peer for the second, or the model hangs.
+#[test]
+fn pushes_against_a_searcher_that_parks() {
+    loom::model(|| {
+        let pool = Pool::new(2);
+        pool.idle.park(1, false);
+        assert!(pool.idle.start_searching());
+        let taken = Arc::new((crate::sync::Mutex::new(0), crate::sync::Condvar::new()));
+        let searcher = {
+            let (pool, taken) = (pool.clone(), taken.clone());
+            thread::spawn(move || {
+                // As `park` in `worker.rs`.
+                pool.idle.park(0, true);
+                let stay = !pool.injector.is_empty();
+                if !stay {
+                    pool.parkers[0].park(None);
+                }
+                let searching = pool.idle.unpark(0);
+                if stay {
+                    pool.wake_peer();
+                }
+                assert!(matches!(pool.injector.steal(), Steal::Success(_)));
+                if searching && pool.idle.stop_searching() {
+                    pool.wake_peer();
+                }
+                let mut n = taken.0.lock();
+                while *n == 0 {
+                    n = taken.1.wait(n);
+                }
+            })
+        };
+        let sleeper = {
+            let pool = pool.clone();
+            thread::spawn(move || {
+                pool.parkers[1].park(None);
+                let searching = pool.idle.unpark(1);
+                pool.take_from(1, searching);
+                *taken.0.lock() += 1;
+                taken.1.notify_one();
+            })
+        };
+        pool.push(1);
+        pool.push(2);
+        searcher.join().unwrap();
+        sleeper.join().unwrap();
     });
 }
 
