@@ -401,7 +401,13 @@ impl Schedule for &'static Home {
     fn polled(&self, weight: &Weight) {
         let long = budget::poll_was_long();
         // Relaxed: set before the runtime reaches other threads.
-        if self.learns.load(Relaxed) && weight.record(long) {
+        if !self.learns.load(Relaxed) {
+            return;
+        }
+        if !long && weight.is_born_heavy() {
+            self.sites.record(weight.site(), false);
+        }
+        if weight.record(long) {
             self.found_heavy("its polls are long");
         }
     }

@@ -2,9 +2,10 @@
 //!
 //! A program that spawns a fresh task for each computation gives the scheduler no second poll to
 //! judge by. So the site is judged: when tasks of one site are done in one long poll again and
-//! again, new tasks from there are heavy from birth; when in a short one it is forgotten. Tasks that
-//! have waited for anything say nothing of their site: one request of a connection may be heavy and
-//! the next connection light.
+//! again, new tasks from there are heavy from birth; when in a short one it is forgotten, and also when
+//! one that was heavy from birth waits after a short poll: it is no job, and one site may spawn both.
+//! Other tasks that have waited for anything say nothing of their site: one request of a connection
+//! may be heavy and the next connection light.
 //!
 //! The table is small and hashed: two sites may share a place, which costs one of them some waiting
 //! behind light tasks, and nothing else. All accesses are Relaxed: it holds opinions, no data.

@@ -105,6 +105,12 @@ impl Weight {
         self.set(BORN_HEAVY);
     }
 
+    /// Heavy because of its site alone.
+    #[inline]
+    pub(crate) fn is_born_heavy(&self) -> bool {
+        self.get() == BORN_HEAVY
+    }
+
     /// No poll has returned `Pending` yet: the task is a job rather than a conversation.
     #[inline]
     pub(crate) fn never_waited(&self) -> bool {
@@ -119,8 +125,8 @@ impl Weight {
             (LIGHT, false) => return false,
             (FIXED | FIXED_LIGHT, _) => return false,
             (NEWBORN | LIGHT, true) => SUSPECT,
-            (NEWBORN | SUSPECT | HEAVY, false) => LIGHT,
-            (BORN_HEAVY, false) => HEAVY + FORGIVEN - 1,
+            // One from a heavy site that waits after a short poll is no job.
+            (NEWBORN | SUSPECT | HEAVY | BORN_HEAVY, false) => LIGHT,
             (_, true) => HEAVY + FORGIVEN,
             (credit, false) => credit - 1,
         };
