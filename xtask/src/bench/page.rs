@@ -139,8 +139,8 @@ fn head(machine: &Machine) -> String {
         {} processors of {}, {}, {}. {}.\n\n\
         The contenders take turns in one process, with the same number of workers, after a round of warm-up; each run \
         checks its result. The median, the smallest and the largest value of the rounds are given, and how many cores \
-        were busy. The last column is heist's median over the row's: where less is better, below 1 is a win for heist, \
-        and where more is better, above 1.\n",
+        were busy. The last column is the first row's median over this row's: where less is better, below 1 is a win for \
+        the first row, which is always ours, and where more is better, above 1.\n",
         machine.processors,
         machine.processor,
         machine.system,
@@ -158,7 +158,7 @@ fn table(page: &mut String, unit: &str, rows: &[&Figure]) {
         page,
         format_args!(
             "\n{unit}; {better} is better\n\n\
-            | | median | min | max | cores | heist / this |\n|---|--:|--:|--:|--:|--:|\n"
+            | | median | min | max | cores | first / this |\n|---|--:|--:|--:|--:|--:|\n"
         ),
     );
     for (index, row) in rows.iter().enumerate() {
