@@ -46,7 +46,7 @@ impl Parker {
     }
 
     /// Takes the token if it is there.
-    fn take_token(&self) -> bool {
+    pub(crate) fn take_token(&self) -> bool {
         // ORDERING: Acquire pairs with the swap in `unpark`: what the unparker did is visible.
         let taken = self
             .state

@@ -176,3 +176,14 @@ fn an_interval_can_be_reset() {
         assert_eq!(start.elapsed(), Duration::from_millis(16));
     });
 }
+
+/// A call that ends while the scheduler looks for a reason to wait is one.
+#[test]
+fn calls_that_end_at_once_are_no_deadlock() {
+    simulated().block_on(async {
+        for number in 0..2_000 {
+            let call = heist::task::spawn_blocking(move || number);
+            assert_eq!(call.await.unwrap(), number);
+        }
+    });
+}
