@@ -7,7 +7,15 @@
 //! time and not a count, because a thousand reads of 50 ns are no harm and twenty of 1 ms are.
 //!
 //! Outside a poll that a scheduler started, every leaf proceeds.
+//!
+//! # How long a poll was
+//!
+//! The counter goes on while the kernel has taken the processor away, so a poll that was long by it may have
+//! computed little. For one that was, the thread's time on a processor is asked ([`Length::Computed`]): it
+//! is compared with a reading that is some milliseconds old at most ([`note_cpu`]), and what the thread was
+//! off the processor since then is taken off the poll.
 
+use crate::clock::thread_cpu_nanos;
 use crate::clock::tsc::{Scale, Ticks};
 use std::cell::Cell;
 use std::task::{Context, Poll};
@@ -25,6 +33,58 @@ thread_local! {
     static DEADLINE: Cell<u64> = const { Cell::new(u64::MAX) };
     static BEGAN: Cell<u64> = const { Cell::new(0) };
     static ENDED: Cell<u64> = const { Cell::new(0) };
+    /// A moment, and the thread's time on a processor then, in nanoseconds; zeros where none was noted.
+    static CPU: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
+}
+
+/// How old the reading of the thread's time may become while it works.
+const CPU_AGE: Duration = Duration::from_millis(5);
+
+/// How long a poll was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Length {
+    Short,
+    /// Longer than [`LIMIT`]; or the kernel took the processor away meanwhile.
+    Long,
+    /// Longer than [`LIMIT`], on a processor.
+    Computed,
+}
+
+impl Length {
+    pub(crate) fn is_long(self) -> bool {
+        self != Length::Short
+    }
+}
+
+/// Notes the thread's time on a processor, if the last note is old.
+pub(crate) fn note_cpu(now: Ticks) {
+    let age = Scale::get().nanos(now.since(Ticks(CPU.get().0)));
+    if u128::from(age) > CPU_AGE.as_nanos() {
+        CPU.set((now.0, thread_cpu_nanos().unwrap_or(0)));
+    }
+}
+
+/// The thread has slept since the last note, which says nothing any more.
+#[inline]
+pub(crate) fn forget_cpu() {
+    CPU.set((0, 0));
+}
+
+/// What of a poll that ends now was spent on a processor, at least, in nanoseconds.
+#[cold]
+fn computed(now: Ticks) -> u64 {
+    let scale = Scale::get();
+    let Some(cpu) = thread_cpu_nanos() else {
+        return 0;
+    };
+    let (then, cpu_then) = CPU.replace((now.0, cpu));
+    if cpu_then == 0 {
+        return 0;
+    }
+    let since_note = scale.nanos(now.since(Ticks(then)));
+    let off_processor = since_note.saturating_sub(cpu.saturating_sub(cpu_then));
+    let lasted = scale.nanos(now.since(Ticks(BEGAN.get())));
+    lasted.min(since_note).saturating_sub(off_processor)
 }
 
 const UNLIMITED: u32 = u32::MAX;
@@ -46,15 +106,21 @@ pub(crate) fn about_now() -> Ticks {
     }
 }
 
-/// A poll of the scheduler has returned: was it longer than the limit?
+/// A poll of the scheduler has returned: how long was it?
 #[inline]
-pub(crate) fn poll_was_long() -> bool {
+pub(crate) fn poll_length() -> Length {
     let now = Scale::get().ticks();
     ENDED.set(now.0);
-    now.0 >= DEADLINE.get()
+    if now.0 < DEADLINE.get() {
+        return Length::Short;
+    }
+    match u128::from(computed(now)) >= LIMIT.as_nanos() {
+        true => Length::Computed,
+        false => Length::Long,
+    }
 }
 
-/// The moment of the last `poll_was_long`, once.
+/// The moment of the last `poll_length`, once.
 #[inline]
 pub(crate) fn take_end() -> Option<Ticks> {
     match ENDED.replace(0) {

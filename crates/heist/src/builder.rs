@@ -30,6 +30,7 @@ type ThreadHook = Arc<dyn Fn() + Send + Sync>;
 pub struct Builder {
     multi_thread: bool,
     worker_threads: Option<usize>,
+    spare_workers: usize,
     max_blocking_threads: usize,
     thread_keep_alive: Duration,
     thread_name: String,
@@ -52,6 +53,7 @@ impl Builder {
         Self {
             multi_thread,
             worker_threads: None,
+            spare_workers: 8,
             max_blocking_threads: 512,
             thread_keep_alive: Duration::from_secs(10),
             thread_name: "heist".into(),
@@ -82,6 +84,15 @@ impl Builder {
     /// processors, container limits included.
     pub fn worker_threads(&mut self, n: usize) -> &mut Self {
         self.worker_threads = Some(n);
+        self
+    }
+
+    /// How many workers, beside the regular ones, may be called on to keep IO, timers and light tasks
+    /// going while those all compute or block: 1 to 1024. By default 8. One is enough while tasks
+    /// compute; each task more that blocks its worker, or that is not known yet to compute, takes one.
+    /// They have no thread while they are not needed.
+    pub fn spare_workers(&mut self, n: usize) -> &mut Self {
+        self.spare_workers = n;
         self
     }
 
@@ -219,6 +230,9 @@ impl Builder {
                 "a current-thread runtime has one; use `Builder::new_multi_thread` for more",
             ));
         }
+        if !(1..=MAX_WORKERS).contains(&self.spare_workers) {
+            return Err(invalid("spare_workers", "must be between 1 and 1024"));
+        }
         if self.max_blocking_threads == 0 {
             return Err(invalid(
                 "max_blocking_threads",
@@ -253,6 +267,11 @@ impl Builder {
                 .map_or(1, usize::from)
                 .min(MAX_WORKERS),
         };
+        let n_spares = if self.multi_thread {
+            self.spare_workers
+        } else {
+            0
+        };
         let clock = match self.virtual_clock {
             true => Clock::simulated(),
             false => Clock::real(),
@@ -264,8 +283,8 @@ impl Builder {
             },
             n_workers,
             owner,
-            // One wheel more, for the spare.
-            driver: Driver::new(clock, n_workers + 1)?,
+            n_spares,
+            driver: Driver::new(clock, n_workers + n_spares)?,
             event_interval: self.event_interval,
             learn_heavy: self.learn_heavy,
             drop_timeout: self.drop_timeout,
@@ -299,6 +318,7 @@ impl fmt::Debug for Builder {
         f.debug_struct("Builder")
             .field("multi_thread", &self.multi_thread)
             .field("worker_threads", &self.worker_threads)
+            .field("spare_workers", &self.spare_workers)
             .field("max_blocking_threads", &self.max_blocking_threads)
             .field("thread_keep_alive", &self.thread_keep_alive)
             .field("thread_name", &self.thread_name)

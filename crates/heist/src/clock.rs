@@ -88,6 +88,21 @@ fn saturating_nanos(duration: Duration) -> Nanos {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
+/// How long the calling thread has been on a processor. A system call: not for common paths.
+#[cfg(unix)]
+pub(crate) fn thread_cpu_nanos() -> Option<Nanos> {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(time.tv_sec).ok()?;
+    let nanos = u64::try_from(time.tv_nsec).ok()?;
+    seconds.checked_mul(1_000_000_000)?.checked_add(nanos)
+}
+
+/// Nobody tells.
+#[cfg(not(unix))]
+pub(crate) fn thread_cpu_nanos() -> Option<Nanos> {
+    None
+}
+
 /// The machine's monotonic time.
 #[allow(clippy::disallowed_methods, reason = "this is the clock")]
 pub(crate) fn real_now() -> Instant {

@@ -245,6 +245,8 @@ pub struct RuntimeMetrics {
     pub remote_schedules: usize,
     /// How often a task, or a spawn site, was found to compute and moved behind what is light.
     pub found_heavy: usize,
+    /// How many of the spare workers have been called on so far.
+    pub spare_workers: usize,
     /// Threads of the blocking pool, without those that play workers.
     pub blocking_threads: usize,
     /// Blocking calls that wait for a thread.

@@ -3,8 +3,9 @@
 //! It reads the workers' records every few milliseconds. When a poll has lasted longer than
 //! [`LIMIT`] it sees to it that somebody is in the driver and looks after the stuck worker's timers,
 //! and gives what that worker has queued to others, the task in its LIFO slot included; when all
-//! regular workers are stuck it calls the spare. It reports polls beyond the stall
-//! threshold, once each, while they last. It makes no promise: a blocked task stays blocked.
+//! regular workers are stuck it calls the spare, and when the spare is stuck too, the next one. It
+//! reports polls beyond the stall threshold, once each, while they last. It makes no promise: a blocked
+//! task stays blocked.
 //!
 //! It backs off while nothing is amiss, and sleeps without a timeout once every worker has been
 //! parked for a while (`scheduler/alarm.rs`): an idle process is not woken by it.
@@ -93,24 +94,29 @@ impl Watch {
     fn look(&mut self, shared: &Arc<Shared>, scale: &Scale) -> Vec<Stall> {
         let now = scale.ticks();
         self.reported.resize(shared.remotes.len(), None);
-        let (mut stuck, mut stalls) = (0, Vec::new());
+        let spare = shared.spare_idx();
+        let (mut stuck, mut spare_is_stuck, mut stalls) = (0, false, Vec::new());
         self.next_look = u64::MAX;
         self.calm = self.calm.saturating_add(1);
-        for (worker, remote) in shared.remotes.iter().enumerate() {
+        for (worker, remote) in shared.in_use().iter().enumerate() {
             let Some((task, began)) = remote.poll() else {
                 continue;
             };
-            let lasted = now.since(began);
+            let (lasted, class) = (now.since(began), remote.polled_class());
+            // One that is known to be heavy has seen to the others' needs itself.
+            let light = class == Class::Light;
             if lasted <= self.limit {
-                self.next_look = self.next_look.min(self.limit - lasted);
+                if light {
+                    self.next_look = self.next_look.min(self.limit - lasted);
+                }
                 continue;
             }
             shared.relieve(worker);
-            self.calm = 0;
-            let class = remote.polled_class();
-            if worker < shared.regular().len() {
-                stuck += usize::from(class == Class::Light);
+            if light {
+                self.calm = 0;
             }
+            stuck += usize::from(light && !shared.is_spare(worker));
+            spare_is_stuck |= worker == spare;
             // Who was declared to compute may take its time.
             let reportable = lasted > self.threshold && class != Class::Declared;
             if reportable && self.reported[worker] != Some(began) {
@@ -127,6 +133,9 @@ impl Watch {
             }
         }
         self.count(shared, stuck);
+        if spare_is_stuck && shared.home.all_compute() {
+            shared.replace_spare();
+        }
         stalls
     }
 

@@ -56,6 +56,7 @@ pub(crate) enum Flavor {
 pub(crate) struct Assembly {
     pub(crate) flavor: Flavor,
     pub(crate) n_workers: usize,
+    pub(crate) n_spares: usize,
     pub(crate) owner: Option<std::thread::ThreadId>,
     pub(crate) driver: Arc<Driver>,
     pub(crate) event_interval: Duration,
@@ -144,6 +145,7 @@ impl Runtime {
         drive.set_pool(pool.clone());
         let policy = Policy {
             event_interval: assembly.event_interval,
+            n_spares: assembly.n_spares,
         };
         let scheduler = match assembly.flavor {
             Flavor::MultiThread => {
@@ -467,9 +469,14 @@ impl Handle {
                 .collect(),
             Scheduler::CurrentThread(shared) => vec![shared.snapshot(parts.started)],
         };
+        let spare_workers = match &parts.scheduler {
+            Scheduler::MultiThread(shared) if shared.home.spare.is_born() => shared.spares_used(),
+            Scheduler::MultiThread(_) | Scheduler::CurrentThread(_) => 0,
+        };
         let load = parts.pool.load();
         RuntimeMetrics {
             workers,
+            spare_workers,
             alive_tasks: parts.home.registry.len(parts.epoch),
             injector_depth: parts.home.injector().len(),
             remote_schedules: parts.home.remote_schedules(),

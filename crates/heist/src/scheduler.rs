@@ -75,6 +75,9 @@ pub(crate) trait Drive: Send + Sync + 'static {
     /// `worker` goes into a long poll: whoever blocks in the driver must look after its timers.
     fn entrust_timers(&self, worker: usize);
 
+    /// Timers of `worker` are armed.
+    fn has_timers(&self, worker: usize) -> bool;
+
     /// Interrupts the thread that blocks in the driver.
     fn notify(&self);
 
@@ -95,4 +98,6 @@ pub(crate) enum Parked {
 pub(crate) struct Policy {
     /// Work between two turns of the driver.
     pub(crate) event_interval: Duration,
+    /// How many spare workers there are, at least one.
+    pub(crate) n_spares: usize,
 }

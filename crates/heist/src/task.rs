@@ -80,9 +80,9 @@ pub(crate) trait Schedule: Send + Sync + 'static {
         self.schedule(runnable);
     }
 
-    /// A poll returned `Pending`; its runner still holds the task.
+    /// A poll returned `Pending`; its runner still holds the task. `goes_on`: the task has woken itself.
     #[inline]
-    fn polled(&self, _weight: &Weight) {}
+    fn polled(&self, _weight: &Weight, _goes_on: bool) {}
 
     /// Takes a task that is about to complete out of the registry. The answer says whether it was
     /// there, so that its reference can be dropped.

@@ -133,6 +133,10 @@ impl Drive for RuntimeDrive {
         }
     }
 
+    fn has_timers(&self, worker: usize) -> bool {
+        self.driver.next_deadline(worker).is_some()
+    }
+
     fn notify(&self) {
         self.driver.notify();
     }

@@ -18,7 +18,7 @@ use super::fork::Forks;
 use super::idle::Idle;
 use super::sites::Sites;
 use super::spare::Spare;
-use crate::budget;
+use crate::budget::{self, Length};
 use crate::clock::tsc::Scale;
 use crate::report;
 use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -398,16 +398,16 @@ impl Schedule for &'static Home {
     }
 
     #[inline]
-    fn polled(&self, weight: &Weight) {
-        let long = budget::poll_was_long();
+    fn polled(&self, weight: &Weight, goes_on: bool) {
+        let length = budget::poll_length();
         // Relaxed: set before the runtime reaches other threads.
         if !self.learns.load(Relaxed) {
             return;
         }
-        if !long && weight.is_born_heavy() {
-            self.sites.record(weight.site(), false);
+        if length == Length::Short && weight.is_born_heavy() {
+            self.sites.record(weight.site(), length);
         }
-        if weight.record(long) {
+        if weight.record(length, goes_on) {
             self.found_heavy("its polls are long");
         }
     }
@@ -424,10 +424,10 @@ impl Schedule for &'static Home {
 
     #[inline]
     fn release(&self, id: Id, weight: &Weight) -> bool {
-        let long = budget::poll_was_long();
+        let length = budget::poll_length();
         // Relaxed: set before the runtime reaches other threads.
         let judged = weight.never_waited() && self.learns.load(Relaxed);
-        if judged && self.sites.record(weight.site(), long) {
+        if judged && self.sites.record(weight.site(), length) {
             self.found_heavy("tasks from its spawn site compute");
         }
         match current::release(self, id) {

@@ -15,7 +15,7 @@ use crate::metrics::{WorkerCounters, WorkerMetrics};
 use crate::report::PanicHook;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::deque::Stealer;
-use crate::sync::{AtomicBool, AtomicU8, AtomicU64, CachePadded, Condvar, Mutex};
+use crate::sync::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, CachePadded, Condvar, Mutex};
 use crate::task::{Class, Id, JoinError, Runnable};
 use std::fmt;
 use std::sync::Arc;
@@ -29,8 +29,14 @@ pub(crate) trait Roles: Send + Sync + 'static {
 /// What all workers of a runtime see.
 pub(crate) struct Shared {
     pub(crate) home: &'static Home,
-    /// The regular workers, and the spare last.
+    /// The regular workers, and the spares after them.
     pub(crate) remotes: Box<[CachePadded<Remote>]>,
+    n_regular: usize,
+    /// Spares that no thread plays and that are not in charge [W4].
+    free_spares: Mutex<Vec<usize>>,
+    /// So many of the spares have ever been in charge. Written by the monitor; who reads an old value
+    /// misses one that has nothing queued yet.
+    spares_used: AtomicUsize,
     pub(super) drive: Arc<dyn Drive>,
     pub(super) roles: Arc<dyn Roles>,
     pub(super) panic_hook: PanicHook,
@@ -72,8 +78,10 @@ impl Shared {
         panic_hook: PanicHook,
     ) -> Arc<Self> {
         let scale = *Scale::get();
+        debug_assert!(policy.n_spares > 0, "validated by the builder");
+        let n_players = n_workers + policy.n_spares;
         let (queues, slots): (Vec<LocalQueue>, Vec<Aged>) =
-            (0..=n_workers).map(|_| LocalQueue::new()).unzip();
+            (0..n_players).map(|_| LocalQueue::new()).unzip();
         let remotes = queues.iter().zip(slots).map(|(queue, aged)| {
             CachePadded::new(Remote {
                 stealer: queue.stealer(),
@@ -89,6 +97,10 @@ impl Shared {
         let shared = Arc::new(Self {
             home,
             remotes: remotes.collect(),
+            n_regular: n_workers,
+            // The first is in charge; of the others the first comes next.
+            free_spares: Mutex::new((1..policy.n_spares).rev().collect()),
+            spares_used: AtomicUsize::new(1),
             drive,
             roles,
             panic_hook,
@@ -107,13 +119,28 @@ impl Shared {
         shared
     }
 
-    pub(super) fn spare_idx(&self) -> usize {
-        self.remotes.len() - 1
+    /// The spare in charge.
+    pub(crate) fn spare_idx(&self) -> usize {
+        self.n_regular + self.home.spare.in_charge()
+    }
+
+    pub(crate) fn is_spare(&self, worker: usize) -> bool {
+        worker >= self.n_regular
     }
 
     /// The regular workers.
     pub(crate) fn regular(&self) -> &[CachePadded<Remote>] {
-        &self.remotes[..self.spare_idx()]
+        &self.remotes[..self.n_regular]
+    }
+
+    /// The regular workers, and those spares that have ever worked.
+    pub(crate) fn in_use(&self) -> &[CachePadded<Remote>] {
+        &self.remotes[..self.n_regular + self.spares_used()]
+    }
+
+    pub(crate) fn spares_used(&self) -> usize {
+        // Relaxed: see the field.
+        self.spares_used.load(Relaxed)
     }
 
     /// Someone must look after IO, timers and light tasks [W1].
@@ -132,6 +159,45 @@ impl Shared {
                     self.home.spare.stillborn();
                 }
             }
+        }
+    }
+
+    /// The spare in charge is held up: another one takes over, if there is one [W4]. Called by the monitor
+    /// alone.
+    #[cold]
+    pub(crate) fn replace_spare(self: &Arc<Self>) {
+        let Some(next) = self.free_spares.lock().pop() else {
+            return;
+        };
+        let before = self.home.spare.in_charge();
+        // Relaxed: see the field.
+        self.spares_used
+            .store(self.spares_used().max(next + 1), Relaxed);
+        self.home.spare.put_in_charge(next);
+        if self.start(self.n_regular + next).is_ok() {
+            // It may have come free just now, and sleep.
+            self.unpark_worker(self.n_regular + before);
+            return;
+        }
+        // Without a thread to be had, it is as if there were no other.
+        self.home.spare.put_in_charge(before);
+        self.free_spares.lock().push(next);
+        if self.remotes[self.n_regular + before].core.lock().is_some() {
+            // It has left meanwhile: the next call starts it anew.
+            self.home.spare.stillborn();
+        }
+    }
+
+    /// No thread plays this spare any more [W4].
+    pub(super) fn spare_left(&self, worker: usize) {
+        let spare = worker - self.n_regular;
+        let mut free = self.free_spares.lock();
+        if spare == self.home.spare.in_charge() {
+            // There was no thread for the one that was to come after it.
+            self.home.spare.stillborn();
+        } else if !free.contains(&spare) {
+            // A thread that blocked may come back to a role that another one had given up, and leave twice.
+            free.push(spare);
         }
     }
 
@@ -154,7 +220,7 @@ impl Shared {
     /// The worker is in a long poll: what it has queued is for others, and so is the driver, if it is
     /// the spare.
     pub(crate) fn relieve(&self, worker: usize) {
-        if worker == self.spare_idx() {
+        if self.is_spare(worker) {
             self.man_the_driver();
         }
         let remote = &self.remotes[worker];

@@ -1,8 +1,9 @@
 //! Spawn sites whose tasks compute.
 //!
 //! A program that spawns a fresh task for each computation gives the scheduler no second poll to
-//! judge by. So the site is judged: when tasks of one site are done in one long poll again and
-//! again, new tasks from there are heavy from birth; when in a short one it is forgotten, and also when
+//! judge by. So the site is judged: when two tasks of one site are done in one long poll, or one of which
+//! it is certain that it computed, new tasks from there are heavy from birth; when in a short one it is
+//! forgotten, and also when
 //! one that was heavy from birth waits after a short poll: it is no job, and one site may spawn both.
 //! Other tasks that have waited for anything say nothing of their site: one request of a connection
 //! may be heavy and the next connection light.
@@ -12,6 +13,7 @@
 //!
 //! Tests: `scheduler/tests/sites.rs`, `tests/it/rescue.rs`.
 
+use crate::budget::Length;
 use crate::sync::AtomicU8;
 use crate::sync::atomic::Ordering::Relaxed;
 use std::panic::Location;
@@ -47,16 +49,19 @@ impl Sites {
         self.0[usize::from(place) % PLACES].load(Relaxed) >= HEAVY
     }
 
-    /// A task from there has ended, in a long poll or a short one. `true`: this made the site heavy.
+    /// A task from there has ended, in a poll of this length. `true`: this made the site heavy.
     #[inline]
-    pub(crate) fn record(&self, place: u16, long: bool) -> bool {
+    pub(crate) fn record(&self, place: u16, length: Length) -> bool {
         let place = &self.0[usize::from(place) % PLACES];
         let seen = place.load(Relaxed);
-        match long {
-            true if seen < MOST => place.store(seen + 1, Relaxed),
-            false if seen > 0 => place.store(seen - 1, Relaxed),
-            _ => {}
-        }
-        long && seen + 1 == HEAVY
+        let now = match length {
+            // On the common path the table is only read.
+            Length::Short if seen == 0 => return false,
+            Length::Short => seen - 1,
+            Length::Long => (seen + 1).min(MOST),
+            Length::Computed => (seen + HEAVY).min(MOST),
+        };
+        place.store(now, Relaxed);
+        seen < HEAVY && now >= HEAVY
     }
 }

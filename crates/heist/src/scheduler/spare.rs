@@ -14,6 +14,12 @@
 //!   of the two sees the other, and only the first of many pushers wakes it. The last worker to count
 //!   itself looks at the queues for those who pushed before.
 //!
+//! - **\[W4\]** There is room for several spares, of which one is *in charge*: all of the above is about
+//!   that one. When it is held up itself, by a task that blocks or has not shown yet that it computes, the
+//!   monitor puts another in charge, which looks at every queue first. One that wakes up and finds that it
+//!   no longer is in charge unparks the one that is, since it may have taken a wake that was meant for that
+//!   one. Then it gives its queue away, waits until its timers are gone, and leaves.
+//!
 //! Tests: `scheduler/tests/loom.rs`, `tests/it/rescue.rs`.
 
 use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -42,6 +48,8 @@ pub(crate) struct Spare {
     computing: AtomicUsize,
     state: AtomicU8,
     asleep: AtomicBool,
+    /// Which of the spares is in charge; written by the monitor [W4].
+    in_charge: AtomicUsize,
 }
 
 impl Spare {
@@ -50,6 +58,7 @@ impl Spare {
             computing: AtomicUsize::new(0),
             state: AtomicU8::new(UNBORN),
             asleep: AtomicBool::new(false),
+            in_charge: AtomicUsize::new(0),
         }
     }
 
@@ -61,6 +70,22 @@ impl Spare {
         self.state.store(UNBORN, SeqCst);
         // ORDERING: as above.
         self.asleep.store(false, SeqCst);
+        // ORDERING: as above.
+        self.in_charge.store(0, SeqCst);
+    }
+
+    /// Which of the spares is in charge.
+    pub(crate) fn in_charge(&self) -> usize {
+        // ORDERING: SeqCst, for the single order [W4].
+        self.in_charge.load(SeqCst)
+    }
+
+    /// Puts another one in charge, which works from now on.
+    pub(crate) fn put_in_charge(&self, spare: usize) {
+        // ORDERING: SeqCst, for the single order [W4].
+        self.in_charge.store(spare, SeqCst);
+        // ORDERING: as above.
+        self.state.store(WORKS, SeqCst);
     }
 
     /// A regular worker begins to compute. Answers how many do now.
@@ -93,6 +118,12 @@ impl Spare {
         }
     }
 
+    /// It has been called before.
+    pub(crate) fn is_born(&self) -> bool {
+        // ORDERING: SeqCst, for the single order of the state.
+        self.state.load(SeqCst) != UNBORN
+    }
+
     /// It was called, and does not rest yet.
     pub(crate) fn works(&self) -> bool {
         // ORDERING: SeqCst, for the single order of the state.
@@ -101,21 +132,25 @@ impl Spare {
 
     /// It is about to sleep although it works; after this it must look at every queue [W3].
     pub(crate) fn announce_sleep(&self) {
-        // ORDERING: SeqCst, and a fence: the word comes before the look at the queues.
-        self.asleep.store(true, SeqCst);
+        // ORDERING: SeqCst, and a fence: the word comes before the look at the queues. A swap: whoever
+        // overwrites another's announcement sees that it is no longer in charge.
+        self.asleep.swap(true, SeqCst);
         fence(SeqCst);
     }
 
+    /// It is awake. After this it must look whether it is still in charge [W4].
     pub(crate) fn announce_wake(&self) {
-        // Relaxed: who reads an old value wakes it for nothing.
-        self.asleep.store(false, Relaxed);
+        // ORDERING: SeqCst, and a swap: whoever takes another's announcement away sees what that one saw,
+        // that it is in charge.
+        self.asleep.swap(false, SeqCst);
     }
 
     /// After a push and a SeqCst fence: must the caller unpark it [W3]?
     #[inline]
     pub(crate) fn wants_wake(&self) -> bool {
-        // Relaxed, both: the fence came before; one of the pushers is enough.
-        self.asleep.load(Relaxed) && self.asleep.swap(false, Relaxed)
+        // Relaxed: the fence came before.
+        // ORDERING: SeqCst swap: one of the pushers is enough, and it sees who is in charge.
+        self.asleep.load(Relaxed) && self.asleep.swap(false, SeqCst)
     }
 
     /// There was no thread for it.

@@ -15,7 +15,8 @@
 //! regular worker computes or is stuck. It takes nothing heavy, is not on the list of sleepers, and
 //! is called when the last regular worker begins a heavy poll, or by the monitor. While anyone
 //! computes it watches over the driver and everybody's timers; afterwards it *rests*: it gives the
-//! driver to a regular worker and sleeps aside, so that it costs nothing.
+//! driver to a regular worker and sleeps aside, so that it costs nothing. When it is held up itself,
+//! another one takes over, and it stands aside as soon as it can.
 //! Its protocol is in `spare.rs`.
 //!
 //! Tests: `tests/it/`; the spare's in `tests/it/rescue.rs`.
@@ -85,7 +86,7 @@ impl Core {
     pub(super) fn new(shared: Arc<Shared>, idx: usize, queue: LocalQueue) -> Self {
         let now = shared.scale.ticks();
         Self {
-            is_spare: idx == shared.spare_idx(),
+            is_spare: shared.is_spare(idx),
             own: shared.home.registry.lend(idx),
             shared,
             idx,
@@ -145,6 +146,16 @@ impl Core {
         let work = home.forks.steal(self.rng as usize, home.any_computes())?;
         self.begin_forked(&work);
         Some((work, self.found_work()))
+    }
+
+    /// It is a spare, and another one is in charge [W4].
+    fn is_relieved(&self) -> bool {
+        self.is_spare && self.idx != self.shared.spare_idx()
+    }
+
+    /// What it has queued, for others to take.
+    fn give_away(&mut self) -> Vec<Runnable> {
+        std::iter::from_fn(|| self.queue.pop()).collect()
     }
 
     /// It polls a heavy task, behind which nothing should wait.
@@ -222,7 +233,7 @@ impl Core {
                 return None;
             }
         }
-        let n = self.shared.remotes.len();
+        let n = self.shared.in_use().len();
         let start = self.random(n);
         for offset in 0..n {
             let victim = (start + offset) % n;
@@ -260,7 +271,10 @@ impl Core {
         self.end_poll();
         if self.now.since(self.last_turn) >= self.shared.event_interval {
             self.remote().forget_poll();
-            return Step::Turn;
+            return match self.is_relieved() {
+                true => Step::StandAside,
+                false => Step::Turn,
+            };
         }
         match self.next() {
             Some(runnable) => {
@@ -269,7 +283,10 @@ impl Core {
             }
             None => {
                 self.remote().forget_poll();
-                Step::Park
+                match self.is_relieved() {
+                    true => Step::StandAside,
+                    false => Step::Park,
+                }
             }
         }
     }
@@ -312,7 +329,8 @@ impl Core {
         if self.queue.len() > 0 || !self.shared.home.injector().is_empty() {
             return true;
         }
-        look_at_peers && self.shared.remotes.iter().any(|r| !r.stealer.is_empty())
+        let peers = self.shared.in_use();
+        look_at_peers && peers.iter().any(|peer| !peer.stealer.is_empty())
     }
 
     /// Counts the poll that has ended, if there was one.
@@ -345,6 +363,8 @@ enum Step {
     Turn,
     /// Nothing to run anywhere.
     Park,
+    /// A spare that is not in charge any more [W4].
+    StandAside,
 }
 
 /// Polls a task. Never blocks.
@@ -422,6 +442,7 @@ fn turn(shared: &Arc<Shared>) {
         core.in_turn = false;
         core.now = core.shared.scale.ticks();
         core.last_turn = core.now;
+        budget::note_cpu(core.now);
         core.queue.has_stealable() && core.queue.len() > before.max(1)
     });
     if more == Some(true) {
@@ -460,6 +481,7 @@ fn park(shared: &Arc<Shared>) {
         core.searching = core.shared.home.idle.unpark(core.idx);
         core.now = core.shared.scale.ticks();
         core.last_turn = core.now;
+        budget::forget_cpu();
         core.remote().counters.unparked(core.now);
         // Whoever pushed what we have seen counted on us to search. We may be long in the first
         // task that we take, so another one looks for the rest [S5].
@@ -473,40 +495,58 @@ fn park(shared: &Arc<Shared>) {
 
 /// The spare found nothing: it watches while anyone computes, else it rests.
 fn park_spare(shared: &Arc<Shared>) {
-    let idx = shared.spare_idx();
-    let parker = &shared.remotes[idx].parker;
-    let set_in_turn = |in_turn| {
-        current::with_worker(|core| {
-            core.in_turn = in_turn;
-            core.now = core.shared.scale.ticks();
-            core.last_turn = core.now;
-        });
+    let Some(idx) = begin_spare_sleep() else {
+        return;
     };
-    set_in_turn(true);
     if shared.home.any_computes() {
         shared.home.spare.announce_sleep();
         // [W3]: whoever pushes from now on leaves us the token.
         if current::with_worker(|core| core.sees_work(true)) == Some(false) {
             // PANIC: wakers are user code; the driver catches what they throw.
+            let parker = &shared.remotes[idx].parker;
             shared.drive.park(idx, true, parker);
         }
         shared.home.spare.announce_wake();
+        end_spare_sleep();
+        if idx != shared.spare_idx() {
+            // [W4]: the wake may have been meant for that one.
+            shared.unpark_worker(shared.spare_idx());
+        }
     } else {
-        rest(shared);
+        rest(shared, idx);
+        end_spare_sleep();
+        hand_over(shared);
     }
-    set_in_turn(false);
     // One of them it runs itself; it may take long.
     if current::with_worker(|core| core.queue.len() > 1) == Some(true) {
         shared.home.wake_after_local_push();
     }
 }
 
+/// What is woken from now on is queued. Answers which spare this thread plays.
+fn begin_spare_sleep() -> Option<usize> {
+    current::with_worker(|core| {
+        core.in_turn = true;
+        core.idx
+    })
+}
+
+fn end_spare_sleep() {
+    current::with_worker(|core| {
+        core.in_turn = false;
+        core.now = core.shared.scale.ticks();
+        core.last_turn = core.now;
+        budget::forget_cpu();
+        budget::note_cpu(core.now);
+    });
+}
+
 /// Sleeps aside until called [W1, W2].
-fn rest(shared: &Arc<Shared>) {
-    let idx = shared.spare_idx();
+fn rest(shared: &Arc<Shared>, idx: usize) {
     shared.home.spare.announce_rest();
     let called = shared.home.all_compute() || shared.is_shut_down();
     let work = current::with_worker(|core| core.queue.len() > 0);
+    // One that was relieved just now does not call itself off: it is unparked [W4].
     if !called && work == Some(false) {
         shared.man_the_driver();
         // PANIC: wakers are user code; the driver catches what they throw.
@@ -515,15 +555,45 @@ fn rest(shared: &Arc<Shared>) {
     shared.home.spare.announce_work();
 }
 
+/// A spare that only looks after its own timers runs none of what they wake: it could be held up by that.
+fn hand_over(shared: &Arc<Shared>) {
+    let given_away = current::with_worker(Core::give_away);
+    for runnable in given_away.unwrap_or_default() {
+        shared.home.schedule_elsewhere(runnable);
+    }
+}
+
+/// Another spare is in charge [W4]. Waits for its own timers; `true`: there are none, it leaves.
+fn stand_aside(shared: &Arc<Shared>) -> bool {
+    hand_over(shared);
+    // PANIC: the drop of a joiner's waker is user code; the task's end catches what it throws.
+    drop(current::with_worker(Core::collect));
+    let Some(idx) = begin_spare_sleep() else {
+        return false;
+    };
+    let leaves = !shared.drive.has_timers(idx);
+    if !leaves {
+        // PANIC: wakers are user code; the driver catches what they throw.
+        shared.drive.park_aside(idx, &shared.remotes[idx].parker);
+    }
+    end_spare_sleep();
+    leaves
+}
+
 /// Plays worker `idx` until the role is lost or the runtime shuts down.
 pub(super) fn run(shared: &Arc<Shared>, idx: usize) {
-    let Some(core) = shared.remotes[idx].core.lock().take() else {
+    let Some(mut core) = shared.remotes[idx].core.lock().take() else {
         // The thread that blocked took its core back before we came.
         return;
     };
+    // It may have lain there for long.
+    core.now = shared.scale.ticks();
+    budget::forget_cpu();
+    budget::note_cpu(core.now);
     let previous = current::replace(Current::Worker(core));
     let _role = fork::begin_role();
-    while !shared.is_shut_down() {
+    let mut leaves = false;
+    while !leaves && !shared.is_shut_down() {
         // `None`: another thread plays this worker now.
         match current::with_worker(Core::step) {
             Some(Step::Run(runnable, wake_peer)) => {
@@ -538,12 +608,16 @@ pub(super) fn run(shared: &Arc<Shared>, idx: usize) {
                     park(shared);
                 }
             }
+            Some(Step::StandAside) => leaves = stand_aside(shared),
             None => break,
         }
     }
     current::with_worker(Core::end_poll);
     if let Current::Worker(core) = current::replace(previous) {
         *shared.remotes[idx].core.lock() = Some(core);
+    }
+    if leaves {
+        shared.spare_left(idx);
     }
 }
 

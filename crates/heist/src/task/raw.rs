@@ -425,7 +425,7 @@ unsafe fn poll<F: Future, S: Schedule + Clone>(header: NonNull<Header>) {
         Ok(Poll::Pending) => {
             // Once the runnable is handed on the cell may be freed at any time.
             let scheduler = cell.scheduler.clone();
-            scheduler.polled(&cell.header.weight);
+            scheduler.polled(&cell.header.weight, woke_itself);
             if woke_itself && !cell.header.state.load().is_aborted() {
                 // [T10]: still RUNNING.
                 return scheduler.reschedule(Runnable(TaskRef(header)));

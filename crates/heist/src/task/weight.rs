@@ -2,10 +2,13 @@
 //!
 //! A task is *heavy* after two polls in a row that took longer than the limit, or from birth if it
 //! was spawned as a computation; four short ones in a row make it light again. One long poll is no
-//! proof: the kernel may have taken the worker's processor away meanwhile.
+//! proof: the kernel may have taken the worker's processor away meanwhile, and a conversation may have
+//! one long answer to give. But one that was spent on the processor, and after which the task wants to
+//! go on at once, is: then a single short one makes it light again.
 //!
 //! Heavy tasks wait in a queue of their own and run when nothing light is ready (`scheduler.rs`).
 
+use crate::budget::Length;
 use crate::sync::AtomicU32;
 use crate::sync::atomic::Ordering::Relaxed;
 
@@ -117,18 +120,19 @@ impl Weight {
         matches!(self.get(), NEWBORN | BORN_HEAVY)
     }
 
-    /// A poll has returned `Pending`. `true`: this made the task heavy.
+    /// A poll has returned `Pending`; `goes_on`: the task has woken itself. `true`: this made the task heavy.
     #[inline]
-    pub(crate) fn record(&self, long: bool) -> bool {
+    pub(crate) fn record(&self, length: Length, goes_on: bool) -> bool {
         let weight = self.get();
-        let next = match (weight, long) {
-            (LIGHT, false) => return false,
+        let next = match (weight, length) {
+            (LIGHT, Length::Short) => return false,
             (FIXED | FIXED_LIGHT, _) => return false,
-            (NEWBORN | LIGHT, true) => SUSPECT,
+            (NEWBORN | LIGHT, Length::Computed) if goes_on => HEAVY,
+            (NEWBORN | LIGHT, _) if length.is_long() => SUSPECT,
             // One from a heavy site that waits after a short poll is no job.
-            (NEWBORN | SUSPECT | HEAVY | BORN_HEAVY, false) => LIGHT,
-            (_, true) => HEAVY + FORGIVEN,
-            (credit, false) => credit - 1,
+            (NEWBORN | SUSPECT | HEAVY | BORN_HEAVY, Length::Short) => LIGHT,
+            (credit, Length::Short) => credit - 1,
+            (_, Length::Long | Length::Computed) => HEAVY + FORGIVEN,
         };
         self.set(next);
         weight < HEAVY && next >= HEAVY

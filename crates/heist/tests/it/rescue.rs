@@ -96,6 +96,59 @@ fn every_worker_blocks() {
     }
 }
 
+/// The spare is blocked as well, and the next ones.
+#[test]
+fn more_tasks_block_than_there_are_workers() {
+    for n in [1, 2] {
+        // It would learn that they come from a site that holds workers up, and let them wait.
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(n)
+            .learn_heavy(false)
+            .build()
+            .unwrap();
+        for more in [1, 3, 1] {
+            let hostages = Hostages::take(&runtime, n + more);
+            everything_goes_on(&runtime);
+            hostages.release(&runtime);
+            everything_goes_on(&runtime);
+        }
+        let called = runtime.metrics().spare_workers;
+        assert!((4..=8).contains(&called), "{called} spares were called");
+    }
+}
+
+/// Timers on the wheel of a spare that another one has taken over from.
+#[test]
+fn timers_of_a_spare_that_stands_aside_fire() {
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(1)
+        .learn_heavy(false)
+        .build()
+        .unwrap();
+    let hostages = Hostages::take(&runtime, 1);
+    // Armed by the spare, which is then blocked; another one is in charge after that.
+    let (armed, is_armed) = mpsc::channel();
+    let (started, has_started) = mpsc::channel();
+    let sleeper = runtime.spawn(async move {
+        armed.send(()).unwrap();
+        let mut sleep = Box::pin(heist::time::sleep(Duration::from_millis(30)));
+        std::future::poll_fn(|cx| {
+            assert!(sleep.as_mut().poll(cx).is_pending());
+            std::task::Poll::Ready(())
+        })
+        .await;
+        started.send(()).unwrap();
+        sleep.await;
+    });
+    is_armed.recv().unwrap();
+    has_started.recv().unwrap();
+    let more = Hostages::take(&runtime, 2);
+    more.release(&runtime);
+    runtime.block_on(sleeper).unwrap();
+    hostages.release(&runtime);
+    everything_goes_on(&runtime);
+}
+
 #[test]
 fn a_timer_that_a_stuck_task_armed_fires() {
     let runtime = workers(2);

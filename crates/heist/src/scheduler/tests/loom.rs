@@ -309,6 +309,70 @@ fn push_against_spare_sleep() {
     });
 }
 
+/// [W4]: another spare is put in charge while the one before falls asleep and a task is pushed: the task is
+/// found by either; else the model hangs.
+#[test]
+fn push_against_change_of_spare() {
+    loom::model(|| {
+        let spare = Arc::new(Spare::new());
+        let parkers = Arc::new([Parker::new(), Parker::new()]);
+        let queued = Arc::new(AtomicUsize::new(0));
+        let found = Arc::new(AtomicUsize::new(0));
+        let works = {
+            let (spare, parkers) = (spare.clone(), parkers.clone());
+            let (queued, found) = (queued.clone(), found.clone());
+            move |place: usize| {
+                // As `step` and `park_spare`.
+                while found.load(Relaxed) == 0 {
+                    if spare.in_charge() != place {
+                        break;
+                    }
+                    spare.announce_sleep();
+                    let seen = queued.swap(0, Relaxed) == 1;
+                    if !seen {
+                        parkers[place].park(None);
+                    }
+                    spare.announce_wake();
+                    let in_charge = spare.in_charge();
+                    if in_charge != place {
+                        assert_eq!(parkers[in_charge].unpark(), Unpark::Done);
+                    }
+                    if seen {
+                        found.store(1, Relaxed);
+                        // The end of the model, for whoever sleeps.
+                        parkers.iter().for_each(|parker| {
+                            assert_eq!(parker.unpark(), Unpark::Done);
+                        });
+                    }
+                }
+            }
+        };
+        let before = {
+            let works = works.clone();
+            thread::spawn(move || works(0))
+        };
+        let pusher = {
+            let (spare, parkers) = (spare.clone(), parkers.clone());
+            thread::spawn(move || {
+                // Relaxed: the fence is what is modelled; as `wake_after_remote_push`.
+                queued.fetch_add(1, Relaxed);
+                fence(SeqCst);
+                if spare.wants_wake() {
+                    let in_charge = spare.in_charge();
+                    assert_eq!(parkers[in_charge].unpark(), Unpark::Done);
+                }
+            })
+        };
+        // As `replace_spare`; the new one begins in this thread.
+        spare.put_in_charge(1);
+        assert_eq!(parkers[0].unpark(), Unpark::Done);
+        works(1);
+        before.join().unwrap();
+        pusher.join().unwrap();
+        assert_eq!(found.load(Relaxed), 1);
+    });
+}
+
 /// [W2]: the spare leaves the driver while a regular worker parks: the worker gets the driver at
 /// once, or is sent there; else the model hangs.
 #[test]

@@ -1,13 +1,15 @@
 //! What polls say of a task's weight.
 
+use crate::budget::Length;
 use crate::task::Weight;
 
-/// Whether a newborn task is heavy after each of these polls.
+/// Whether a newborn task is heavy after each of these polls, long or not.
 fn judged(weight: &Weight, polls: &[bool]) -> Vec<bool> {
     polls
         .iter()
         .map(|&long| {
-            weight.record(long);
+            let length = if long { Length::Long } else { Length::Short };
+            weight.record(length, true);
             weight.is_heavy()
         })
         .collect()
@@ -54,4 +56,21 @@ fn one_that_is_light_by_decree_stays_so() {
         "it says nothing of its spawn site either"
     );
     assert_eq!(weight.site(), 1023);
+}
+
+/// Computed for long, and to go on at once: heavy, until a short poll. One that waits has only had much to
+/// say.
+#[test]
+fn one_poll_that_computed_is_heavy_if_the_task_goes_on() {
+    let weight = Weight::newborn();
+    assert!(weight.record(Length::Computed, true));
+    assert_eq!(judged(&weight, &[false, true]), [false, false]);
+    let weight = Weight::newborn();
+    weight.record(Length::Computed, true);
+    assert_eq!(judged(&weight, &[true, false, false, false]), [true; 4]);
+    let weight = Weight::newborn();
+    assert!(!weight.record(Length::Computed, false));
+    assert_eq!(judged(&weight, &[false]), [false]);
+    weight.record(Length::Computed, false);
+    assert!(weight.record(Length::Computed, false), "twice in a row");
 }
