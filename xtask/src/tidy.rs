@@ -4,6 +4,7 @@
 //! `source.rs` keeps strings and comments from giving false alarms. The rules know nothing of cargo and of git; only
 //! [`run`] does. `tests.rs` breaks each rule on a small input, and runs the whole on the workspace.
 
+mod book;
 mod protocol;
 mod rules;
 mod source;
@@ -102,6 +103,7 @@ fn check(files: &[File]) -> Vec<Complaint> {
     complaints.extend(rules::listed_files_exist(files));
     complaints.extend(rules::readme_commands(files));
     complaints.extend(protocol::rules_cited(files));
+    complaints.extend(book::names_have_programs(files));
     complaints
 }
 

@@ -1,6 +1,6 @@
 //! Each rule of `tidy` broken on a small input, and the whole run on this workspace.
 
-use super::{File, protocol, rules, run, source};
+use super::{File, book, protocol, rules, run, source};
 
 /// The complaints about one file that stands alone, without those that every lone file earns.
 fn complaints(path: &str, text: &str) -> Vec<String> {
@@ -368,4 +368,33 @@ fn the_readme_gives_the_commands_that_ci_runs() {
     let found = rules::readme_commands(&[readme]);
     assert_eq!(found.len(), 1);
     assert!(found[0].to_string().contains("--example service"));
+}
+
+#[test]
+fn names_of_the_book_have_programs() {
+    let check_names = |chapter: &str| -> Vec<String> {
+        book::names_have_programs(&[File::new("docs/asyncio.md", chapter)])
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    };
+    let table = "| Python | heist |\n|---|---|\n";
+    let program = "```rust\nLock::new().release(); // forget\n```\n";
+    let chapter = |rows: &str, rest: &str| format!("## Locks\n{table}{rows}\n{program}{rest}");
+
+    let rows = "| `Lock()` | `Lock::new`, a lock |\n| `a`, `b` | no twin |\n";
+    assert_eq!(check_names(&chapter(rows, "")), Vec::<String>::new());
+    let rows = "| `x` | `release`, `forget` |\n| `y` |  |\n";
+    assert_eq!(
+        check_names(&chapter(rows, "")),
+        [
+            "docs/asyncio.md:4: `forget`: no program of this section uses it",
+            "docs/asyncio.md:5: no twin, and no reason why"
+        ]
+    );
+    // Neither a program of another section counts, nor one that does not run.
+    let rows = "| `x` | `forget` |\n";
+    let elsewhere = "```rust,ignore\nforget()\n```\n## Next\n```rust\nforget();\n```\n";
+    assert_eq!(check_names(&chapter(rows, elsewhere)).len(), 1);
+    assert!(check_names("| a | b |\n|---|---|\n| `x` | `y` |\n").is_empty());
 }
