@@ -182,11 +182,12 @@ impl Core {
         self.queue.push_lifo(runnable)
     }
 
-    /// Queues a task that yielded.
+    /// Queues a task that yielded, or that was woken by one that computes. `true`: a peer may be wanted; not
+    /// for one that yields alone, which the worker takes up again at once.
     #[inline]
     pub(super) fn push_back(&mut self, runnable: Runnable) -> bool {
         self.queue.push_back(runnable);
-        !self.in_turn
+        !self.in_turn && (self.computes || self.queue.len() > 1)
     }
 
     /// The next task to run, from wherever there is one.

@@ -210,3 +210,33 @@ fn wakes_from_many_threads_reach_every_task() {
     }
     runtime.block_on(until(|| runtime.metrics().alive_tasks == 0));
 }
+
+/// A peer that were woken for it would find nothing, again and again.
+#[test]
+fn a_task_that_yields_alone_wakes_nobody() {
+    let runtime = crate::support::workers(2);
+    let parks = || -> u64 {
+        runtime
+            .metrics()
+            .workers()
+            .iter()
+            .map(|worker| worker.parks)
+            .sum()
+    };
+    let yields = async {
+        for _ in 0..100 {
+            heist::task::yield_now().await;
+        }
+    };
+    // By then everybody sleeps or searches for the last time.
+    runtime.block_on(runtime.spawn(yields)).unwrap();
+    let before = parks();
+    let yields = async {
+        for _ in 0..20_000 {
+            heist::task::yield_now().await;
+        }
+    };
+    runtime.block_on(runtime.spawn(yields)).unwrap();
+    let parked = parks() - before;
+    assert!(parked < 1_000, "{parked} parks beside 20,000 yields");
+}
