@@ -67,8 +67,8 @@ pub(crate) struct TaskMeta {
     pub(crate) event_loop: EventLoop,
     /// Where the exact loop keeps the coroutine.
     pub(crate) slot: AtomicUsize,
-    /// Its place in the loop's registry.
-    pub(crate) listed: AtomicUsize,
+    /// The loop's registry does not list it any more.
+    pub(crate) forgotten: AtomicBool,
     /// True while the exact loop's ready queue holds a step of this task.
     pub(crate) scheduled: AtomicBool,
     pub(crate) site: &'static Location<'static>,

@@ -6,8 +6,8 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -341,7 +341,27 @@ pub type ExceptionHandler = Arc<dyn Fn(&EventLoop, &ErrorContext) + Send + Sync>
 
 /// A handle to the event loop that runs tasks (`asyncio.AbstractEventLoop`). A clone is the same loop.
 #[derive(Clone)]
-pub struct EventLoop(pub(crate) Arc<LoopShared>);
+pub struct EventLoop(pub(crate) Arc<LoopHandle>);
+
+/// What references to a loop are counted on. Each worker has one of its own for the tasks that it creates: a single
+/// one would be a cache line that all of them write for every task. What it points to is read by whoever runs those
+/// tasks, so it is apart from the count.
+#[repr(align(128))]
+pub(crate) struct LoopHandle(Arc<LoopShared>);
+
+impl std::ops::Deref for LoopHandle {
+    type Target = LoopShared;
+
+    fn deref(&self) -> &LoopShared {
+        &self.0
+    }
+}
+
+thread_local! {
+    /// The handle that this thread used last, and where its loop is. It does not keep the loop; while the handle can
+    /// be had, no other loop is at that address.
+    static HANDLE: RefCell<(usize, Weak<LoopHandle>)> = const { RefCell::new((0, Weak::new())) };
+}
 
 pub(crate) struct LoopShared {
     pub(crate) body: Body,
@@ -361,7 +381,7 @@ pub(crate) enum Body {
 
 impl EventLoop {
     pub(crate) fn new(body: Body) -> EventLoop {
-        EventLoop(Arc::new(LoopShared {
+        let shared = LoopShared {
             body,
             tasks: Registry::default(),
             asyncgens: Asyncgens::default(),
@@ -371,7 +391,35 @@ impl EventLoop {
             ),
             slow_callback_ns: AtomicU64::new(100_000_000),
             eager: AtomicBool::new(false),
-        }))
+        };
+        EventLoop(Arc::new(LoopHandle(Arc::new(shared))))
+    }
+
+    /// The same loop, by a handle that only this thread makes copies of.
+    pub(crate) fn of_this_thread(&self) -> EventLoop {
+        if self.exact().is_some() {
+            return self.clone();
+        }
+        let address = Arc::as_ptr(&self.0.0).addr();
+        let own = HANDLE.try_with(|handle| {
+            let mut handle = handle.borrow_mut();
+            let known = (handle.0 == address).then(|| handle.1.upgrade());
+            known.flatten().unwrap_or_else(|| {
+                let own = Arc::new(LoopHandle(self.0.0.clone()));
+                *handle = (address, Arc::downgrade(&own));
+                own
+            })
+        });
+        own.map_or_else(|_| self.clone(), EventLoop)
+    }
+
+    /// As [`EventLoop::running`], for a task to be created on.
+    pub(crate) fn running_here() -> Option<EventLoop> {
+        let here = |frame: &RefCell<Frame>| {
+            let frame = frame.borrow();
+            frame.event_loop().map(EventLoop::of_this_thread)
+        };
+        FRAME.try_with(here).ok().flatten()
     }
 
     /// The loop that runs on this thread, where there is one (`asyncio.get_running_loop`).
@@ -660,7 +708,7 @@ impl EventLoop {
 
 impl PartialEq for EventLoop {
     fn eq(&self, other: &EventLoop) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        Arc::ptr_eq(&self.0.0, &other.0.0)
     }
 }
 

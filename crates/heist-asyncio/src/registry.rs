@@ -1,51 +1,105 @@
 //! The tasks of a loop that are not done, for `all_tasks` and for the end of a run.
 //!
-//! It holds them weakly: who owns a task is the loop that runs it. A task is listed before anybody else sees it, and
-//! knows its place, so that neither listing nor removing it searches.
+//! It holds them weakly: who owns a task is the loop that runs it. A task is listed before anybody else sees it, in a
+//! shard of the thread that creates it. Nobody takes it out when it is done, which another thread may see to: a shard
+//! that has doubled forgets those that are gone, so listing costs its thread a few nanoseconds and others nothing.
 
 use std::sync::Weak;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
-use slab::Slab;
 
 use crate::cell::{AnyCell, Node, TaskMeta};
 
-/// The tasks that are not done, in shards; each knows its place.
-#[derive(Default)]
-pub(crate) struct Registry {
-    shards: [Mutex<Slab<Weak<dyn AnyCell>>>; 8],
+/// So many threads have a shard for themselves.
+const SHARDS: usize = 16;
+/// The least that a shard holds when it is swept.
+const SOME: usize = 64;
+/// Numbers that a thread takes at once.
+const BLOCK: u64 = 64;
+
+thread_local! {
+    /// Numbers for the tasks that this thread creates: the next one, and where they end.
+    static IDS: std::cell::Cell<(u64, u64)> = const { std::cell::Cell::new((0, 0)) };
+    static SHARD: usize = {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        // ORDERING: Relaxed; only that threads differ matters.
+        NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS
+    };
 }
 
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+/// The number of a new task. `in_order`: later than any given before, on whatever thread; else only than those of this
+/// thread.
+pub(crate) fn next_id(in_order: bool) -> u64 {
+    if in_order {
+        // ORDERING: Relaxed; only the number matters.
+        return NEXT_ID.fetch_add(1, Ordering::Relaxed);
+    }
+    let from_block = |ids: &std::cell::Cell<(u64, u64)>| {
+        let (mut next, mut end) = ids.get();
+        if next == end {
+            // ORDERING: as above.
+            next = NEXT_ID.fetch_add(BLOCK, Ordering::Relaxed);
+            end = next + BLOCK;
+        }
+        ids.set((next + 1, end));
+        next
+    };
+    IDS.try_with(from_block).unwrap_or_else(|_| next_id(true))
+}
+
+#[derive(Default)]
+struct Shard {
+    tasks: Vec<Weak<dyn AnyCell>>,
+    /// How many there may be before it is swept.
+    limit: usize,
+}
+
+/// The tasks that are not done, and some that are.
+#[derive(Default)]
+pub(crate) struct Registry {
+    shards: [Apart; SHARDS],
+}
+
+/// In cache lines of its own.
+#[derive(Default)]
+#[repr(align(128))]
+struct Apart(Mutex<Shard>);
+
 impl Registry {
-    fn shard(&self, meta: &TaskMeta) -> &Mutex<Slab<Weak<dyn AnyCell>>> {
-        &self.shards[usize::try_from(meta.id % 8).unwrap_or(0)]
-    }
-
     /// Takes a new task in, before anybody else sees it.
-    pub(crate) fn insert(&self, meta: &TaskMeta, task: Weak<dyn AnyCell>) {
-        let place = self.shard(meta).lock().insert(task);
-        // ORDERING: Relaxed; whoever removes the task was given it after this.
-        meta.listed.store(place, Ordering::Relaxed);
+    pub(crate) fn insert(&self, task: Weak<dyn AnyCell>) {
+        let place = SHARD.try_with(|shard| *shard).unwrap_or(0);
+        let mut shard = self.shards[place].0.lock();
+        if shard.tasks.len() >= shard.limit {
+            // What was in them is gone: this only frees memory.
+            shard.tasks.retain(|task| task.strong_count() > 0);
+            shard.limit = (2 * shard.tasks.len()).max(SOME);
+        }
+        shard.tasks.push(task);
     }
 
-    /// Removes a task, once.
-    pub(crate) fn remove(&self, meta: &TaskMeta) {
-        // ORDERING: Relaxed; one removes the task, and was given it after `insert`.
-        let place = meta.listed.load(Ordering::Relaxed);
-        let removed = self.shard(meta).lock().try_remove(place);
-        drop(removed);
+    /// A task that will never be done, and that nobody should be told of.
+    pub(crate) fn forget(&self, meta: &TaskMeta) {
+        // ORDERING: Relaxed; a flag of its own.
+        meta.forgotten.store(true, Ordering::Relaxed);
     }
 
     /// The tasks that are not done, in the order of their creation.
     pub(crate) fn snapshot(&self) -> Vec<Node> {
         let mut found: Vec<Node> = Vec::new();
         for shard in &self.shards {
-            let shard = shard.lock();
-            found.extend(shard.iter().filter_map(|(_, weak)| weak.upgrade()));
+            found.extend(shard.0.lock().tasks.iter().filter_map(Weak::upgrade));
         }
         found.sort_by_key(|node| node.core().meta.as_ref().map(|meta| meta.id));
-        found.retain(|node| !node.core().is_done());
+        found.retain(|node| {
+            let meta = node.core().meta.as_ref();
+            // ORDERING: Relaxed; a flag of its own.
+            let forgotten = meta.is_none_or(|meta| meta.forgotten.load(Ordering::Relaxed));
+            !forgotten && !node.core().is_done()
+        });
         found
     }
 }

@@ -329,7 +329,7 @@ impl Open {
         // ORDERING: Relaxed; the loop's own thread.
         meta.slot
             .store(NO_SLOT, std::sync::atomic::Ordering::Relaxed);
-        self.event_loop.0.tasks.remove(meta);
+        self.event_loop.0.tasks.forget(meta);
     }
 
     /// Runs passes until the loop is stopped. The core's runtime turns between them, and keeps the time.

@@ -7,7 +7,7 @@ use std::fmt;
 use std::future::IntoFuture;
 use std::panic::Location;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Waker};
 
@@ -20,6 +20,7 @@ use crate::events::{Body, EventLoop, current_node, snapshot_context};
 use crate::exceptions::{Exception, Result, runtime_error};
 use crate::futures::{CallbackId, Future};
 use crate::parallel::Parallel;
+use crate::registry::next_id;
 use crate::wait::{Waiting, fetch_clone, fetch_take};
 
 mod as_completed;
@@ -449,7 +450,7 @@ impl Builder {
         };
         let event_loop = &meta.event_loop;
         let Some(coroutines) = driven_here(event_loop) else {
-            event_loop.0.tasks.remove(meta);
+            event_loop.0.tasks.forget(meta);
             return Err(runtime_error(
                 "a task that is not Send needs a loop of the current thread",
             ));
@@ -467,20 +468,20 @@ impl Builder {
     /// The cell of a task to be, in the registry of its loop.
     #[track_caller]
     pub(crate) fn prepare<T: Send + 'static>(self, slot: usize) -> Result<Arc<Cell<T>>> {
-        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         let event_loop = match self.event_loop {
-            Some(event_loop) => event_loop,
-            None => EventLoop::running().ok_or_else(|| runtime_error("no running event loop"))?,
+            Some(event_loop) => event_loop.of_this_thread(),
+            None => {
+                EventLoop::running_here().ok_or_else(|| runtime_error("no running event loop"))?
+            }
         };
         if event_loop.is_closed() {
             return Err(runtime_error("event loop is closed"));
         }
         let meta = TaskMeta {
-            // ORDERING: Relaxed; only the number matters.
-            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            id: next_id(event_loop.exact().is_some()),
             event_loop,
             slot: AtomicUsize::new(slot),
-            listed: AtomicUsize::new(0),
+            forgotten: AtomicBool::new(false),
             scheduled: AtomicBool::new(false),
             site: Location::caller(),
             step: StepFlags::default(),
@@ -498,7 +499,7 @@ impl Builder {
         let cell = Cell::new(Role::Task(task), Some(meta));
         if let Some(meta) = &cell.core().meta {
             let weak: Weak<Cell<T>> = Arc::downgrade(&cell);
-            meta.event_loop.0.tasks.insert(meta, weak);
+            meta.event_loop.0.tasks.insert(weak);
         }
         Ok(cell)
     }

@@ -185,9 +185,6 @@ fn suspend(core: &Core, waker: &Waker) -> Option<Message> {
 /// Completes the task, [S3].
 fn finish<T: Send + 'static>(node: &Node, result: Result<T>) {
     let core = node.core();
-    if let Some(meta) = &core.meta {
-        meta.event_loop.0.tasks.remove(meta);
-    }
     let mut state = core.state.lock();
     let mark = core.step().is_some_and(StepFlags::take_mark);
     let waker = state.task().and_then(|task| task.waker.take());
