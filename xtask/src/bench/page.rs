@@ -6,11 +6,13 @@ use std::fmt::Write as _;
 use xshell::{Shell, cmd};
 
 /// Whose versions the page names.
-const RIVALS: [&str; 8] = [
+const RIVALS: [&str; 10] = [
     "tokio",
     "async-executor",
     "async-io",
     "blocking",
+    "monoio",
+    "compio",
     "rayon",
     "rayon-core",
     "chili",
