@@ -14,6 +14,7 @@ mod idle;
 mod mem;
 mod sleeps;
 mod stalls;
+mod wakes;
 
 use heist_benches::contender::{Contender, Heist, Smol, Tokio, TokioEager};
 use heist_benches::runner::{self, Case, Entry, Options, Outcome};
@@ -81,7 +82,9 @@ fn main() -> ExitCode {
         case::<sleeps::Many>(),
         case::<sleeps::Lone>(),
         case::<echoes::Steady>(),
-        case::<echoes::Outside>(),
+        case::<wakes::Outside>(),
+        case::<wakes::Io>(),
+        case::<wakes::Worker>(),
         case::<idle::Idle>(),
         stalls::case(),
     ];
