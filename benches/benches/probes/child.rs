@@ -1,7 +1,7 @@
 //! Figures that need a process of their own: an allocator that has seen other tasks keeps their room, and runtimes that
 //! ran before have threads that wake up.
 
-use crate::{idle, mem};
+use crate::{connections, idle, mem};
 use heist_benches::Contender;
 use heist_benches::contender::{Heist, Smol, SmolStatic, Tokio, TokioCurrent, TokioEager};
 use std::process::{Command, ExitCode};
@@ -72,6 +72,7 @@ fn of<C: Contender>(figure: &str, workers: usize, amount: u64) -> Result<Vec<f64
         mem::EMPTY => mem::measure(runtime, amount, mem::Parked([])),
         mem::SMALL => mem::measure(runtime, amount, mem::Parked([0; 8])),
         mem::TIME => mem::time(runtime, amount),
+        connections::FIGURE => connections::measure(runtime, amount),
         idle::FIGURE => idle::measure(runtime, amount),
         other => Err(format!("no figure {other:?}")),
     }

@@ -6,6 +6,7 @@
 mod burst;
 mod child;
 mod churn;
+mod connections;
 mod cpu_plus_io;
 mod echoes;
 mod held_up;
@@ -93,6 +94,7 @@ fn main() -> ExitCode {
         case::<burst::Burst>(),
         case_of_keeping::<mem::Mem>(),
         case_of_keeping::<mem::SpawnParked>(),
+        case_of_keeping::<connections::Idle>(),
         case::<sleeps::Many>(),
         case::<sleeps::Lone>(),
         case::<echoes::Steady>(),
