@@ -13,6 +13,8 @@ use std::time::Duration;
 pub struct Options {
     /// Only cases whose name contains one of these, if there are any.
     pub names: Vec<String>,
+    /// Only contenders that are called one of these, if there are any.
+    pub contenders: Vec<String>,
     /// One short round, to see that all works.
     pub quick: bool,
     /// Worker threads of each runtime.
@@ -24,13 +26,14 @@ pub struct Options {
 }
 
 const USAGE: &str = "\
-Usage: cargo bench -- [NAME]... [--quick] [--rounds N] [--workers N]
+Usage: cargo bench -- [NAME]... [--contender NAME]... [--quick] [--rounds N] [--workers N]
 
-  NAME         only what has NAME in its name
-  --quick      one short round: it checks the results, its figures mean little
-  --rounds N   rounds after the warm-up (5)
-  --workers N  worker threads of each runtime (one a core)
-  --out FILE   appends the figures to a file, tab-separated";
+  NAME              only what has NAME in its name
+  --contender NAME  only the contender that is called NAME
+  --quick           one short round: it checks the results, its figures mean little
+  --rounds N        rounds after the warm-up (5)
+  --workers N       worker threads of each runtime (one a core)
+  --out FILE        appends the figures to a file, tab-separated";
 
 impl Options {
     fn parse(mut parser: lexopt::Parser) -> Result<Option<Self>, lexopt::Error> {
@@ -38,6 +41,7 @@ impl Options {
         let workers = std::thread::available_parallelism().map_or(2, usize::from);
         let mut options = Self {
             names: Vec::new(),
+            contenders: Vec::new(),
             quick: false,
             workers,
             rounds: 5,
@@ -46,6 +50,7 @@ impl Options {
         while let Some(arg) = parser.next()? {
             match arg {
                 Value(name) => options.names.push(name.string()?),
+                Long("contender") => options.contenders.push(parser.value()?.string()?),
                 Long("quick") => options.quick = true,
                 Long("rounds") => options.rounds = parser.value()?.parse()?,
                 Long("out") => options.out = Some(parser.value()?.into()),
@@ -73,6 +78,10 @@ impl Options {
     fn wants(&self, case: &Case) -> bool {
         self.names.is_empty() || self.names.iter().any(|name| case.name.contains(name))
     }
+
+    fn wants_of(&self, entry: &Entry) -> bool {
+        self.contenders.is_empty() || self.contenders.iter().any(|name| name == entry.name)
+    }
 }
 
 /// One run's value of each of the case's figures, and the cores that were busy; or why the run does not count.
@@ -87,6 +96,8 @@ pub struct Measured {
     pub cores: Option<f64>,
     /// Where the case is about latency: what it was at each of [`QUANTILES`], in microseconds.
     pub curve: Vec<f64>,
+    /// Why there is no figure, where the contender cannot take part here.
+    pub absent: Option<String>,
 }
 
 impl Measured {
@@ -96,6 +107,15 @@ impl Measured {
             values,
             cores,
             curve: Vec::new(),
+            absent: None,
+        }
+    }
+
+    /// Nothing: on this machine the contender cannot take part.
+    pub fn absent(why: String) -> Self {
+        Self {
+            absent: Some(why),
+            ..Self::new(Vec::new(), None)
         }
     }
 
@@ -172,20 +192,30 @@ pub fn main(cases: &[Case]) -> ExitCode {
 }
 
 fn run(case: &Case, options: &Options) -> Result<(), String> {
-    let mut measured: Vec<Vec<Measured>> = case.entries.iter().map(|_| Vec::new()).collect();
+    let entries: Vec<&Entry> = case
+        .entries
+        .iter()
+        .filter(|entry| options.wants_of(entry))
+        .collect();
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let mut measured: Vec<Vec<Measured>> = entries.iter().map(|_| Vec::new()).collect();
     // The first round warms up caches, pools and the allocator.
     for round in 0..=options.rounds {
-        for (entry, measured) in case.entries.iter().zip(&mut measured) {
+        for (entry, measured) in entries.iter().zip(&mut measured) {
             let outcome =
                 (entry.run)(options).map_err(|error| format!("{}: {error}", entry.name))?;
-            if round > 0 {
+            if let Some(why) = outcome.absent.as_ref().filter(|_| round == 0) {
+                println!("\n{}: no figure of {}: {why}", case.name, entry.name);
+            }
+            if round > 0 && outcome.absent.is_none() {
                 measured.push(outcome);
             }
         }
     }
     for (index, figure) in case.figures.iter().enumerate() {
-        let rows: Vec<Row> = case
-            .entries
+        let rows: Vec<Row> = entries
             .iter()
             .zip(&measured)
             .filter_map(|(entry, measured)| {
@@ -204,7 +234,7 @@ fn run(case: &Case, options: &Options) -> Result<(), String> {
         }
     }
     if let Some(out) = &options.out {
-        keep(out, &curves(case, &measured))?;
+        keep(out, &curves(case.name, &entries, &measured))?;
     }
     Ok(())
 }
@@ -229,9 +259,9 @@ fn lines(case: &str, figure: Figure, rows: &[Row]) -> String {
 }
 
 /// A line each: `curve`, the case, the contender, and the median over the rounds at each quantile.
-fn curves(case: &Case, measured: &[Vec<Measured>]) -> String {
+fn curves(case: &str, entries: &[&Entry], measured: &[Vec<Measured>]) -> String {
     let mut lines = String::new();
-    for (entry, runs) in case.entries.iter().zip(measured) {
+    for (entry, runs) in entries.iter().zip(measured) {
         let points = (0..QUANTILES.len()).filter_map(|at| {
             let spread = Spread::of(runs.iter().filter_map(|run| run.curve.get(at).copied()))?;
             Some(spread.median.to_string())
@@ -241,8 +271,7 @@ fn curves(case: &Case, measured: &[Vec<Measured>]) -> String {
             // Writing to a string does not fail.
             let _ = writeln!(
                 lines,
-                "curve\t{}\t{}\t{}",
-                case.name,
+                "curve\t{case}\t{}\t{}",
                 entry.name,
                 points.join("\t")
             );

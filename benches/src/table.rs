@@ -40,7 +40,7 @@ pub struct Row {
     pub cores: Option<f64>,
 }
 
-/// Prints the rows; the first one is ours, and each other row says how we compare with it.
+/// Prints the rows; the first one is ours, unless it was left out, and each other row says how the first compares with it.
 pub fn print(title: &str, figure: Figure, rows: &[Row]) {
     let better = if figure.more_is_better {
         "more"
@@ -50,7 +50,7 @@ pub fn print(title: &str, figure: Figure, rows: &[Row]) {
     println!("\n{title}: {}, {better} is better", figure.unit);
     println!(
         "{:<26}{:>12}{:>12}{:>12}{:>8}{:>14}",
-        "", "median", "min", "max", "cores", "heist/this"
+        "", "median", "min", "max", "cores", "first/this"
     );
     for (index, row) in rows.iter().enumerate() {
         let cores = row

@@ -3,6 +3,7 @@
 
 mod page;
 mod plot;
+mod scaling;
 
 use anyhow::{Context, Result, bail, ensure};
 use std::path::Path;
@@ -46,6 +47,7 @@ pub(crate) fn run(sh: &Shell, args: &[&str]) -> Result<()> {
                 std::fs::remove_file(&kept)?;
             }
             cmd!(sh, "cargo bench --package heist-benches -- --out {kept}").run()?;
+            scaling::measure(sh)?;
         }
         ["--plots"] => {}
         args => {
@@ -56,16 +58,19 @@ pub(crate) fn run(sh: &Shell, args: &[&str]) -> Result<()> {
     let text = std::fs::read_to_string(&kept)
         .with_context(|| format!("{}: no run has kept anything yet", kept.display()))?;
     let kept = parse(&text)?;
-    write(sh, &crate::root().join("docs"), &kept)
+    write(sh, &crate::root().join("docs"), &kept, &scaling::kept()?)
 }
 
-fn write(sh: &Shell, docs: &Path, kept: &Kept) -> Result<()> {
+fn write(sh: &Shell, docs: &Path, kept: &Kept, scaled: &[(usize, Kept)]) -> Result<()> {
     ensure!(!kept.figures.is_empty(), "the run has kept no figure");
     let plots = docs.join("plots");
     std::fs::create_dir_all(&plots)?;
     let drawn = plot::draw(&plots, kept)?;
     let page = page::write(&page::Machine::of(sh)?, kept, &drawn);
-    std::fs::write(docs.join("performance.md"), page)?;
+    std::fs::write(
+        docs.join("performance.md"),
+        page + &scaling::section(scaled),
+    )?;
     let readme = sh.read_file("README.md")?;
     sh.write_file("README.md", page::with_headline(&readme, kept)?)?;
     println!("docs/performance.md and {} plots", drawn.len());
@@ -154,6 +159,29 @@ mod tests {
             "{page}"
         );
         assert!(parse("figure\tspawn\n").is_err());
+    }
+
+    #[test]
+    fn efficiency_is_of_what_all_workers_get_done() {
+        let run = |workers, spawn, timeout, echo| {
+            let text = format!(
+                "figure\tspawn_local\tns/task\tfalse\theist\t{spawn}\t1\t1\t\n\
+                figure\ttimeout_cancelled\tns/timeout, on all workers at once\tfalse\theist\t{timeout}\t1\t1\t\n\
+                figure\ttcp_echo\tmessages/s\ttrue\theist\t{echo}\t1\t1\t\n\
+                figure\ttcp_echo_many\tmessages/s\ttrue\theist\t{echo}\t1\t1\t\n"
+            );
+            (workers, parse(&text).unwrap())
+        };
+        let section = scaling::section(&[run(1, 100, 50, 1_000), run(4, 50, 100, 3_000)]);
+        for row in [
+            "| spawn_local, heist | ns/task | 100 | 50.0: 0.50 |",
+            "| timeout_cancelled, heist | ns/timeout, on all workers at once | 50.0 | 100: 0.50 |",
+            "| tcp_echo, heist | messages/s | 1000 | 3000: 0.75 |",
+        ] {
+            assert!(section.contains(row), "{section}");
+        }
+        assert!(!section.contains("tcp_echo_many"), "{section}");
+        assert_eq!(scaling::section(&[]), "");
     }
 
     #[test]

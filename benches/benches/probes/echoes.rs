@@ -1,12 +1,10 @@
-//! Latencies at a steady rate: an echo over TCP, and a task that a thread outside wakes.
+//! The latency of an echo over TCP at a steady rate.
 
-use crate::{Probe, microseconds};
-use futures_channel::mpsc;
-use futures_util::StreamExt;
+use crate::Probe;
+use crate::wakes::{measured, three};
 use heist_benches::Contender;
-use heist_benches::cpu;
-use heist_benches::runner::{Measured, Options, Outcome};
-use heist_benches::sample::{Stopwatch, now, quantile};
+use heist_benches::runner::{Options, Outcome};
+use heist_benches::sample::{Stopwatch, now};
 use heist_benches::table::Figure;
 use std::io;
 use std::time::{Duration, Instant};
@@ -75,25 +73,6 @@ async fn run<C: Contender>(runtime: C, duration: Duration) -> io::Result<Vec<Dur
     Ok(latencies)
 }
 
-/// The figures of both probes.
-const fn three(p50: &'static str) -> [Figure; 3] {
-    [
-        Figure::cost(p50),
-        Figure::cost("µs, p99 of the same"),
-        Figure::cost("µs, p99.9 of the same"),
-    ]
-}
-
-fn measured(mut latencies: Vec<Duration>, watch: Stopwatch) -> Outcome {
-    let sample = watch.stop(latencies.len() as u64);
-    if latencies.is_empty() {
-        return Err("nothing came back".to_owned());
-    }
-    latencies.sort();
-    let values = [0.5, 0.99, 0.999].map(|share| microseconds(quantile(&latencies, share)));
-    Ok(Measured::new(values.to_vec(), sample.cores()).with_curve(&latencies))
-}
-
 impl Probe for Steady {
     const NAME: &'static str = "echo_steady";
     const FIGURES: &'static [Figure] = &three("µs, p50 of a TCP echo at 5,000 a second");
@@ -104,35 +83,5 @@ impl Probe for Steady {
         let watch = Stopwatch::start();
         let latencies = runtime.on_a_worker(async move { run(runtime, duration).await });
         measured(latencies.map_err(|error| error.to_string())?, watch)
-    }
-}
-
-/// A thread outside sends one message at a time to a task of an idle runtime.
-pub(crate) struct Outside;
-
-impl Probe for Outside {
-    const NAME: &'static str = "wake_outside";
-    const FIGURES: &'static [Figure] =
-        &three("µs, p50 from a send outside to the poll of the task that it wakes");
-
-    fn run<C: Contender>(options: &Options) -> Outcome {
-        let runtime = C::with_workers(options.workers);
-        let (sender, mut sent) = mpsc::unbounded::<Instant>();
-        let receiver = runtime.spawn_outside(async move {
-            let mut latencies = Vec::new();
-            while let Some(sent) = sent.next().await {
-                latencies.push(sent.elapsed());
-            }
-            latencies
-        });
-        let watch = Stopwatch::start();
-        for _ in 0..options.scaled(1_000) {
-            cpu::settle(Duration::from_micros(500));
-            sender
-                .unbounded_send(now())
-                .map_err(|error| error.to_string())?;
-        }
-        drop(sender);
-        measured(runtime.block_on(receiver), watch)
     }
 }

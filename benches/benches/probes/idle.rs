@@ -18,13 +18,12 @@ impl Probe for Idle {
     )];
 
     fn run<C: Contender>(options: &Options) -> Outcome {
-        let switches = child::measure::<C>(FIGURE, options.scaled(2_000))?;
-        Ok(Measured::new(vec![switches], None))
+        let switches = child::measure::<C>(FIGURE, 2, options.scaled(2_000))?;
+        Ok(Measured::new(switches, None))
     }
 }
 
-pub(crate) fn measure<C: Contender>(milliseconds: u64) -> Result<f64, String> {
-    let runtime = C::with_workers(2);
+pub(crate) fn measure<C: Contender>(runtime: C, milliseconds: u64) -> Result<Vec<f64>, String> {
     runtime.on_a_worker(async move {
         for _ in 0..100 {
             runtime.spawn(C::sleep(Duration::from_millis(1))).await;
@@ -37,5 +36,5 @@ pub(crate) fn measure<C: Contender>(milliseconds: u64) -> Result<f64, String> {
     cpu::settle(Duration::from_millis(milliseconds));
     let after = switches()?;
     // One of them is ours: this thread went to sleep.
-    Ok(after.saturating_sub(before + 1) as f64)
+    Ok(vec![after.saturating_sub(before + 1) as f64])
 }

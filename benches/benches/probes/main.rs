@@ -6,6 +6,7 @@
 mod burst;
 mod child;
 mod churn;
+mod connections;
 mod cpu_plus_io;
 mod echoes;
 mod held_up;
@@ -14,8 +15,11 @@ mod idle;
 mod mem;
 mod sleeps;
 mod stalls;
+mod wakes;
 
-use heist_benches::contender::{Contender, Heist, Smol, Tokio, TokioEager};
+use heist_benches::contender::{
+    Contender, Heist, Smol, SmolStatic, Tokio, TokioCurrent, TokioEager,
+};
 use heist_benches::runner::{self, Case, Entry, Options, Outcome};
 use heist_benches::table::Figure;
 use std::process::ExitCode;
@@ -32,25 +36,36 @@ trait Probe {
     fn run<C: Contender>(options: &Options) -> Outcome;
 }
 
+fn entry<P: Probe, C: Contender>() -> Entry {
+    Entry {
+        name: C::NAME,
+        run: P::run::<C>,
+    }
+}
+
 fn case<P: Probe>() -> Case {
-    let mut entries = vec![
-        Entry {
-            name: Heist::NAME,
-            run: P::run::<Heist>,
-        },
-        Entry {
-            name: Tokio::NAME,
-            run: P::run::<Tokio>,
-        },
-        Entry {
-            name: TokioEager::NAME,
-            run: P::run::<TokioEager>,
-        },
-        Entry {
-            name: Smol::NAME,
-            run: P::run::<Smol>,
-        },
+    let entries = vec![
+        entry::<P, Heist>(),
+        entry::<P, Tokio>(),
+        entry::<P, TokioEager>(),
+        entry::<P, Smol>(),
     ];
+    of_entries::<P>(entries)
+}
+
+/// Where it matters how tasks and connections are kept, and not when the driver is looked at.
+fn case_of_keeping<P: Probe>() -> Case {
+    let entries = vec![
+        entry::<P, Heist>(),
+        entry::<P, Tokio>(),
+        entry::<P, TokioCurrent>(),
+        entry::<P, Smol>(),
+        entry::<P, SmolStatic>(),
+    ];
+    of_entries::<P>(entries)
+}
+
+fn of_entries<P: Probe>(mut entries: Vec<Entry>) -> Case {
     entries.extend(P::FLOOR);
     Case {
         name: P::NAME,
@@ -77,11 +92,15 @@ fn main() -> ExitCode {
         case::<held_up::Lifo>(),
         case::<churn::Churn>(),
         case::<burst::Burst>(),
-        case::<mem::Mem>(),
+        case_of_keeping::<mem::Mem>(),
+        case_of_keeping::<mem::SpawnParked>(),
+        case_of_keeping::<connections::Idle>(),
         case::<sleeps::Many>(),
         case::<sleeps::Lone>(),
         case::<echoes::Steady>(),
-        case::<echoes::Outside>(),
+        case::<wakes::Outside>(),
+        case::<wakes::Io>(),
+        case::<wakes::Worker>(),
         case::<idle::Idle>(),
         stalls::case(),
     ];

@@ -1,7 +1,7 @@
 //! TCP over loopback: an echo with one message of 64 bytes under way on each connection, and a stream of 16 KB writes.
 
 #[cfg(target_os = "linux")]
-use crate::floor;
+use crate::per_core;
 use crate::{Workload, check};
 #[cfg(target_os = "linux")]
 use heist_benches::runner::Entry;
@@ -31,6 +31,11 @@ pub(crate) fn message(number: u64) -> [u8; BYTES] {
     let mut bytes = [number as u8; BYTES];
     bytes[..8].copy_from_slice(&number.to_le_bytes());
     bytes
+}
+
+/// The messages of each of so many connections: the more there are, the fewer each has.
+pub(crate) fn each(connections: u64, options: &Options) -> u64 {
+    options.scaled(CONNECTIONS * 2_000 / connections)
 }
 
 /// Counts the messages that came back as they went.
@@ -76,14 +81,14 @@ impl<const N: u64> Workload for Echo<N> {
         _ => Figure::rate("messages/s, 512 connections of 64 bytes"),
     };
     const FITS_ONE_THREAD: bool = true;
+
     #[cfg(target_os = "linux")]
-    const FLOOR: Option<Entry> = match N {
-        CONNECTIONS => Some(floor::ECHO),
-        _ => None,
-    };
+    fn others() -> Vec<Entry> {
+        per_core::entries::<N>()
+    }
 
     fn run<C: Contender>(runtime: C, options: &Options) -> Result<Sample, String> {
-        let each = options.scaled(CONNECTIONS * 2_000 / N);
+        let each = each(N, options);
         let (sample, same) = runtime
             .on_a_worker(async move { run(runtime, N, each).await })
             .map_err(|error| error.to_string())?;

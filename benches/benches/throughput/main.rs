@@ -7,6 +7,8 @@ mod echo;
 mod floor;
 mod http;
 mod pairs;
+#[cfg(target_os = "linux")]
+mod per_core;
 mod spawning;
 mod timeouts;
 mod yielding;
@@ -23,8 +25,12 @@ trait Workload {
     const FIGURE: Figure;
     /// Whether a runtime that lives on the thread that blocks can take part.
     const FITS_ONE_THREAD: bool;
-    /// The same work by hand, where that is cheap to write.
-    const FLOOR: Option<Entry> = None;
+
+    /// Those that take part without being a [`Contender`]: runtimes with an interface of another kind, and the same work
+    /// by hand, where that is cheap to write.
+    fn others() -> Vec<Entry> {
+        Vec::new()
+    }
 
     /// Runs it once and checks what came out.
     fn run<C: Contender>(runtime: C, options: &Options) -> Result<Sample, String>;
@@ -53,7 +59,7 @@ fn case<W: Workload>() -> Case {
         entries.push(entry::<W, TokioCurrent>());
     }
     entries.extend([entry::<W, Smol>(), entry::<W, SmolStatic>()]);
-    entries.extend(W::FLOOR);
+    entries.extend(W::others());
     Case {
         name: W::NAME,
         figures: vec![W::FIGURE],

@@ -20,7 +20,10 @@ impl Workload for Local {
     const NAME: &'static str = "spawn_local";
     const FIGURE: Figure = Figure::cost("ns/task, spawn and join from a worker");
     const FITS_ONE_THREAD: bool = true;
-    const FLOOR: Option<Entry> = Some(floor::SPAWN);
+
+    fn others() -> Vec<Entry> {
+        vec![floor::SPAWN]
+    }
 
     fn run<C: Contender>(runtime: C, options: &Options) -> Result<Sample, String> {
         let rounds = options.scaled(40);

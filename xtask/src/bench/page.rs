@@ -6,11 +6,13 @@ use std::fmt::Write as _;
 use xshell::{Shell, cmd};
 
 /// Whose versions the page names.
-const RIVALS: [&str; 8] = [
+const RIVALS: [&str; 10] = [
     "tokio",
     "async-executor",
     "async-io",
     "blocking",
+    "monoio",
+    "compio",
     "rayon",
     "rayon-core",
     "chili",
@@ -182,13 +184,13 @@ fn table(page: &mut String, unit: &str, rows: &[&Figure]) {
     }
 }
 
-fn put(page: &mut String, text: std::fmt::Arguments<'_>) {
+pub(super) fn put(page: &mut String, text: std::fmt::Arguments<'_>) {
     // Writing to a string does not fail.
     let _ = page.write_fmt(text);
 }
 
 /// Three significant digits are more than a run on one machine can claim.
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     match value.abs() {
         huge if huge >= 1e6 => format!("{:.0} k", value / 1e3),
         large if large >= 100.0 => format!("{value:.0}"),
