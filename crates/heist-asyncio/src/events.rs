@@ -6,8 +6,8 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -17,6 +17,7 @@ use crate::base_events::{Exact, Ready};
 use crate::cell::{InternalCallback, Node, Watcher};
 use crate::contextvars::Context;
 use crate::exceptions::{Exception, PanicError, Result, runtime_error};
+use crate::loop_handle::LoopHandle;
 use crate::parallel::Parallel;
 use crate::registry::Registry;
 use crate::tasks::{Task, TaskHandle};
@@ -343,26 +344,6 @@ pub type ExceptionHandler = Arc<dyn Fn(&EventLoop, &ErrorContext) + Send + Sync>
 #[derive(Clone)]
 pub struct EventLoop(pub(crate) Arc<LoopHandle>);
 
-/// What references to a loop are counted on. Each worker has one of its own for the tasks that it creates: a single
-/// one would be a cache line that all of them write for every task. What it points to is read by whoever runs those
-/// tasks, so it is apart from the count.
-#[repr(align(128))]
-pub(crate) struct LoopHandle(Arc<LoopShared>);
-
-impl std::ops::Deref for LoopHandle {
-    type Target = LoopShared;
-
-    fn deref(&self) -> &LoopShared {
-        &self.0
-    }
-}
-
-thread_local! {
-    /// The handle that this thread used last, and where its loop is. It does not keep the loop; while the handle can
-    /// be had, no other loop is at that address.
-    static HANDLE: RefCell<(usize, Weak<LoopHandle>)> = const { RefCell::new((0, Weak::new())) };
-}
-
 pub(crate) struct LoopShared {
     pub(crate) body: Body,
     pub(crate) tasks: Registry,
@@ -392,25 +373,7 @@ impl EventLoop {
             slow_callback_ns: AtomicU64::new(100_000_000),
             eager: AtomicBool::new(false),
         };
-        EventLoop(Arc::new(LoopHandle(Arc::new(shared))))
-    }
-
-    /// The same loop, by a handle that only this thread makes copies of.
-    pub(crate) fn of_this_thread(&self) -> EventLoop {
-        if self.exact().is_some() {
-            return self.clone();
-        }
-        let address = Arc::as_ptr(&self.0.0).addr();
-        let own = HANDLE.try_with(|handle| {
-            let mut handle = handle.borrow_mut();
-            let known = (handle.0 == address).then(|| handle.1.upgrade());
-            known.flatten().unwrap_or_else(|| {
-                let own = Arc::new(LoopHandle(self.0.0.clone()));
-                *handle = (address, Arc::downgrade(&own));
-                own
-            })
-        });
-        own.map_or_else(|_| self.clone(), EventLoop)
+        EventLoop(LoopHandle::new(shared))
     }
 
     /// As [`EventLoop::running`], for a task to be created on.
@@ -708,7 +671,7 @@ impl EventLoop {
 
 impl PartialEq for EventLoop {
     fn eq(&self, other: &EventLoop) -> bool {
-        Arc::ptr_eq(&self.0.0, &other.0.0)
+        self.0.is_of(&other.0)
     }
 }
 

@@ -18,6 +18,7 @@ mod futures;
 #[cfg(unix)]
 mod interrupts;
 mod locks;
+mod loop_handle;
 mod parallel;
 mod queues;
 mod registry;

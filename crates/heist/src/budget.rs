@@ -3,8 +3,9 @@
 //! A task whose sockets, timers and joins are always ready would never return `Pending`, and
 //! nothing else would run on its worker. So every leaf of this crate asks [`poll_proceed`] first.
 //! It counts down a few cheap looks, then reads the cycle counter; once the poll has lasted
-//! [`LIMIT`], the leaf wakes its task and says `Pending` although it could go on. The limit is a
-//! time and not a count, because a thousand reads of 50 ns are no harm and twenty of 1 ms are.
+//! a quarter of [`LIMIT`], the leaf wakes its task and says `Pending` although it could go on. The budget
+//! is a time and not a count, because a thousand reads of 50 ns are no harm and twenty of 1 ms are; and it
+//! is well below the limit, so that a task which keeps to it is never taken for one that computes.
 //!
 //! Outside a poll that a scheduler started, every leaf proceeds.
 //!
@@ -14,6 +15,11 @@
 //! computed little. For one that was, the thread's time on a processor is asked ([`Length::Computed`]): it
 //! is compared with a reading that is some milliseconds old at most ([`note_cpu`]), and what the thread was
 //! off the processor since then is taken off the poll.
+//!
+//! Tests: `budget/tests.rs`.
+
+#[cfg(test)]
+mod tests;
 
 use crate::clock::thread_cpu_nanos;
 use crate::clock::tsc::{Scale, Ticks};
@@ -21,8 +27,11 @@ use std::cell::Cell;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// How long a poll may go on before its leaves make it yield.
+/// A poll that is longer holds others up.
 pub(crate) const LIMIT: Duration = Duration::from_millis(1);
+
+/// A poll may go on for this part of the limit before its leaves make it yield.
+const PART: u64 = 4;
 
 /// Looks between two reads of the cycle counter.
 const LOOKS: u32 = 32;
@@ -94,7 +103,7 @@ const UNLIMITED: u32 = u32::MAX;
 pub(crate) fn begin_poll(now: Ticks, limit: u64) {
     LEFT.set(LOOKS);
     BEGAN.set(now.0);
-    DEADLINE.set(now.0.saturating_add(limit));
+    DEADLINE.set(now.0.saturating_add(limit / PART));
 }
 
 /// The moment, as exactly as nobody needs to read the counter for it: that of the poll's begin.
@@ -111,7 +120,8 @@ pub(crate) fn about_now() -> Ticks {
 pub(crate) fn poll_length() -> Length {
     let now = Scale::get().ticks();
     ENDED.set(now.0);
-    if now.0 < DEADLINE.get() {
+    let (began, deadline) = (BEGAN.get(), DEADLINE.get());
+    if now.0 < deadline || (now.0 - began) / PART < deadline - began {
         return Length::Short;
     }
     match u128::from(computed(now)) >= LIMIT.as_nanos() {
