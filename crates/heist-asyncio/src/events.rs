@@ -538,7 +538,7 @@ impl EventLoop {
             .spawn(coroutine)
     }
 
-    /// The tasks that are not done, in the order of their creation (`asyncio.all_tasks`).
+    /// As [`all_tasks`](crate::all_tasks), of this loop.
     pub fn all_tasks(&self) -> Vec<TaskHandle> {
         self.0
             .tasks

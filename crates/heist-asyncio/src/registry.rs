@@ -1,8 +1,9 @@
 //! The tasks of a loop that are not done, for `all_tasks` and for the end of a run.
 //!
 //! It holds them weakly: who owns a task is the loop that runs it. A task is listed before anybody else sees it, in a
-//! shard of the thread that creates it. Nobody takes it out when it is done, which another thread may see to: a shard
-//! that has doubled forgets those that are gone, so listing costs its thread a few nanoseconds and others nothing.
+//! shard of the thread that creates it. Nobody takes it out when it is done, which another thread may see to: whoever
+//! lists one looks at two that are listed already, and takes out what is gone. So listing costs its thread a few
+//! nanoseconds and others nothing, and of a shard's places at most half are wasted for long.
 
 use std::sync::Weak;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -13,8 +14,8 @@ use crate::cell::{AnyCell, Node, TaskMeta};
 
 /// So many threads have a shard for themselves.
 const SHARDS: usize = 16;
-/// The least that a shard holds when it is swept.
-const SOME: usize = 64;
+/// Places that are looked at for each task that is listed.
+const LOOKS: usize = 2;
 /// Numbers that a thread takes at once.
 const BLOCK: u64 = 64;
 
@@ -53,8 +54,19 @@ pub(crate) fn next_id(in_order: bool) -> u64 {
 #[derive(Default)]
 struct Shard {
     tasks: Vec<Weak<dyn AnyCell>>,
-    /// How many there may be before it is swept.
-    limit: usize,
+    /// The place that is looked at next.
+    next: usize,
+}
+
+impl Shard {
+    /// What was in a task that is gone is gone, too: taking it out only frees its memory.
+    fn look(&mut self) {
+        match self.tasks.get(self.next) {
+            None => self.next = 0,
+            Some(task) if task.strong_count() > 0 => self.next += 1,
+            Some(_) => drop(self.tasks.swap_remove(self.next)),
+        }
+    }
 }
 
 /// The tasks that are not done, and some that are.
@@ -73,11 +85,7 @@ impl Registry {
     pub(crate) fn insert(&self, task: Weak<dyn AnyCell>) {
         let place = SHARD.try_with(|shard| *shard).unwrap_or(0);
         let mut shard = self.shards[place].0.lock();
-        if shard.tasks.len() >= shard.limit {
-            // What was in them is gone: this only frees memory.
-            shard.tasks.retain(|task| task.strong_count() > 0);
-            shard.limit = (2 * shard.tasks.len()).max(SOME);
-        }
+        (0..LOOKS).for_each(|_| shard.look());
         shard.tasks.push(task);
     }
 
@@ -87,11 +95,13 @@ impl Registry {
         meta.forgotten.store(true, Ordering::Relaxed);
     }
 
-    /// The tasks that are not done, in the order of their creation.
+    /// The tasks that are not done, in the order of their creation; on many threads, in that of each thread.
     pub(crate) fn snapshot(&self) -> Vec<Node> {
         let mut found: Vec<Node> = Vec::new();
         for shard in &self.shards {
-            found.extend(shard.0.lock().tasks.iter().filter_map(Weak::upgrade));
+            let mut shard = shard.0.lock();
+            shard.tasks.retain(|task| task.strong_count() > 0);
+            found.extend(shard.tasks.iter().filter_map(Weak::upgrade));
         }
         found.sort_by_key(|node| node.core().meta.as_ref().map(|meta| meta.id));
         found.retain(|node| {

@@ -13,7 +13,7 @@
 //!
 //! The counter goes on while the kernel has taken the processor away, so a poll that was long by it may have
 //! computed little. For one that was, the thread's time on a processor is asked ([`Length::Computed`]): it
-//! is compared with a reading that is some milliseconds old at most ([`note_cpu`]), and what the thread was
+//! is compared with an earlier reading ([`note_cpu`]), which a worker renews every few milliseconds, and what the thread was
 //! off the processor since then is taken off the poll.
 //!
 //! Tests: `budget/tests.rs`.
@@ -86,7 +86,7 @@ fn computed(now: Ticks) -> u64 {
     let Some(cpu) = thread_cpu_nanos() else {
         return 0;
     };
-    let (then, cpu_then) = CPU.replace((now.0, cpu));
+    let (then, cpu_then) = CPU.get();
     if cpu_then == 0 {
         return 0;
     }

@@ -126,6 +126,15 @@ impl Timers {
         }
     }
 
+    /// Timers are armed. `next_deadline` may be that of one which was disarmed meanwhile.
+    fn is_armed(&self) -> bool {
+        let wheel = self.wheel.lock();
+        let next = wheel.next_deadline().unwrap_or(Nanos::MAX);
+        // ORDERING: pairs with the Acquire in `next_deadline`.
+        self.next.store(next, Release);
+        next != Nanos::MAX
+    }
+
     /// Fires what is due. `true`: more is due.
     fn fire(&self, now: Nanos) -> bool {
         // Relaxed is enough to see what this thread armed; others unpark us after arming [D3].
@@ -260,6 +269,11 @@ impl Driver {
         for wheel in 0..self.timers.len() {
             self.fire(wheel);
         }
+    }
+
+    /// Timers of a wheel are armed.
+    pub(crate) fn has_timers(&self, wheel: usize) -> bool {
+        self.timers[wheel].is_armed()
     }
 
     /// The exact deadline of a wheel.

@@ -40,13 +40,14 @@ pub(crate) fn run(shared: &Arc<Shared>, hook: Option<&StallHook>) {
         threshold: hook.map_or(u64::MAX, |hook| scale.ticks_in(hook.threshold)),
         reported: Vec::new(),
         counted: 0,
+        held_up: 0,
         calm: CALM,
         next_look: u64::MAX,
     };
     let (mut period, mut idle_looks) = (MIN_PERIOD, 0);
     loop {
         if shared.alarm.is_stopped() {
-            watch.count(shared, 0);
+            watch.count(shared, 0, 0);
             return;
         }
         for stall in watch.look(shared, scale) {
@@ -57,11 +58,16 @@ pub(crate) fn run(shared: &Arc<Shared>, hook: Option<&StallHook>) {
         if !shared.home.any_computes() {
             shared.dismiss_spare();
         }
-        let all_parked = shared.home.idle.all_parked() && !shared.home.spare.works();
-        idle_looks = if all_parked { idle_looks + 1 } else { 0 };
+        let at_rest = || {
+            let home = shared.home;
+            home.idle.all_parked() && !home.spare.works() && !home.any_computes()
+        };
+        idle_looks = if at_rest() { idle_looks + 1 } else { 0 };
         if idle_looks >= IDLE_LOOKS {
-            let look = || shared.home.idle.all_parked() && !shared.home.spare.works();
-            shared.alarm.deep_sleep(look);
+            // PANIC: the drop of a joiner's waker is user code; the panic hook has spoken.
+            let completed = AssertUnwindSafe(shared.home.registry.collect_shared());
+            let _ = catch_unwind(move || drop(completed));
+            shared.alarm.deep_sleep(at_rest);
             (idle_looks, period) = (0, MIN_PERIOD);
             continue;
         }
@@ -83,6 +89,8 @@ struct Watch {
     reported: Vec<Option<Ticks>>,
     /// Stuck workers that it has counted as computing.
     counted: usize,
+    /// Spares that were in a long poll.
+    held_up: usize,
     /// Looks since the last long poll.
     calm: u32,
     /// Ticks until the youngest poll that was seen will have lasted too long.
@@ -95,7 +103,8 @@ impl Watch {
         let now = scale.ticks();
         self.reported.resize(shared.remotes.len(), None);
         let spare = shared.spare_idx();
-        let (mut stuck, mut spare_is_stuck, mut stalls) = (0, false, Vec::new());
+        let (mut stuck, mut held_up, mut stalls) = (0, 0, Vec::new());
+        let mut spare_is_stuck = false;
         self.next_look = u64::MAX;
         self.calm = self.calm.saturating_add(1);
         for (worker, remote) in shared.in_use().iter().enumerate() {
@@ -115,7 +124,10 @@ impl Watch {
             if light {
                 self.calm = 0;
             }
-            stuck += usize::from(light && !shared.is_spare(worker));
+            match shared.is_spare(worker) {
+                true => held_up += usize::from(light),
+                false => stuck += usize::from(light),
+            }
             spare_is_stuck |= worker == spare;
             // Who was declared to compute may take its time.
             let reportable = lasted > self.threshold && class != Class::Declared;
@@ -132,7 +144,7 @@ impl Watch {
                 });
             }
         }
-        self.count(shared, stuck);
+        self.count(shared, stuck, held_up);
         if spare_is_stuck && shared.home.all_compute() {
             shared.replace_spare();
         }
@@ -141,8 +153,10 @@ impl Watch {
 
     /// Counts stuck workers among those that compute, and sees to it that the others' needs are
     /// met.
-    fn count(&mut self, shared: &Arc<Shared>, stuck: usize) {
-        let more = stuck > self.counted;
+    fn count(&mut self, shared: &Arc<Shared>, stuck: usize, held_up: usize) {
+        let more = stuck > self.counted || held_up > self.held_up;
+        self.held_up = held_up;
+        shared.home.spare.set_held_up(held_up);
         while self.counted < stuck {
             self.counted += 1;
             shared.home.begin_heavy();

@@ -591,7 +591,8 @@ pub fn current_task() -> Option<TaskHandle> {
     current_node().map(TaskHandle)
 }
 
-/// The tasks of the running loop that are not done, in the order of their creation (`asyncio.all_tasks`).
+/// The tasks of the running loop that are not done, in the order of their creation (`asyncio.all_tasks`); on many
+/// threads, in the order of each thread that creates them.
 ///
 /// # Errors
 /// `RuntimeError` where no loop is running.

@@ -134,7 +134,7 @@ impl Drive for RuntimeDrive {
     }
 
     fn has_timers(&self, worker: usize) -> bool {
-        self.driver.next_deadline(worker).is_some()
+        self.driver.has_timers(worker)
     }
 
     fn notify(&self) {

@@ -147,10 +147,27 @@ pub(crate) fn insert(
     }
 }
 
-/// Takes a task out of the shard of the worker that this thread plays; `None` if it is not there.
+/// Takes a task out of the shard of the worker that this thread plays, or gives it in to a shared one; `None`
+/// if this thread plays no worker, or the task is another's.
 #[inline]
 pub(crate) fn release(home: &'static Home, id: Id) -> Option<bool> {
-    with_own(home, |own| own.holds(id).then(|| own.release(id))).flatten()
+    let released = with_own(home, |own| own.holds(id).then(|| own.release(id))).flatten();
+    released.or_else(|| give_in(home, id).then_some(false))
+}
+
+/// `false`: this thread plays no worker of `home`, or the task is in no shared shard.
+fn give_in(home: &'static Home, id: Id) -> bool {
+    let Some(shard) = home.registry.shared_shard(id) else {
+        return false;
+    };
+    if with_worker(|core| core.works_for(home)) != Some(true) {
+        return false;
+    }
+    if home.registry.give_in(shard, id) {
+        // PANIC: the drop of a joiner's waker is user code; the task's end catches what it throws.
+        drop(home.registry.collect_shared());
+    }
+    true
 }
 
 /// Calls `f` with the shard of the worker that this thread plays for `home`, if it has one.

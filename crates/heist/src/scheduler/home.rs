@@ -23,7 +23,7 @@ use crate::clock::tsc::Scale;
 use crate::report;
 use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
 use crate::sync::deque::{Injector, Steal};
-use crate::sync::{AtomicBool, AtomicUsize, RwLock, fence};
+use crate::sync::{AtomicBool, AtomicUsize, CachePadded, RwLock, fence};
 use crate::task::{
     Details, Id, JoinError, JoinHandle, NewTask, Registry, Runnable, Schedule, Weight,
 };
@@ -54,7 +54,7 @@ pub(crate) struct Home {
     /// Heavy tasks and sites are found out by their polls.
     learns: AtomicBool,
     pub(crate) registry: Registry,
-    pub(crate) idle: Idle,
+    pub(crate) idle: CachePadded<Idle>,
     pub(crate) forks: Forks,
     /// No worker will look at the injector any more \[S7\].
     abandoned: AtomicBool,
@@ -62,7 +62,8 @@ pub(crate) struct Home {
     helpers: AtomicUsize,
     /// Local tasks are dropped by their owner alone \[S8\].
     local: AtomicBool,
-    remote_schedules: AtomicUsize,
+    /// Apart: whoever pushes from outside writes it each time.
+    remote_schedules: CachePadded<AtomicUsize>,
     /// Tasks and spawn sites that were found to be heavy.
     found_heavy: AtomicUsize,
     /// Taken for a moment by whoever must unpark a worker, never on the common path.
@@ -82,12 +83,12 @@ impl Home {
             sites: Sites::new(),
             learns: AtomicBool::new(true),
             registry: Registry::new((SHARDS_A_THREAD * threads.next_power_of_two()).min(128)),
-            idle: Idle::new(),
+            idle: CachePadded::new(Idle::new()),
             forks: Forks::new(),
             abandoned: AtomicBool::new(false),
             helpers: AtomicUsize::new(0),
             local: AtomicBool::new(false),
-            remote_schedules: AtomicUsize::new(0),
+            remote_schedules: CachePadded::new(AtomicUsize::new(0)),
             found_heavy: AtomicUsize::new(0),
             resident: RwLock::new(None),
         }))
@@ -295,9 +296,9 @@ impl Home {
         self.spare.end();
     }
 
-    /// Some regular worker computes.
+    /// Some regular worker computes, or a spare is held up.
     pub(crate) fn any_computes(&self) -> bool {
-        self.spare.computing() > 0
+        self.spare.computing() > 0 || self.spare.held_up() > 0
     }
 
     #[cold]

@@ -32,7 +32,7 @@ pub(crate) struct Shared {
     /// The regular workers, and the spares after them.
     pub(crate) remotes: Box<[CachePadded<Remote>]>,
     n_regular: usize,
-    /// Spares that no thread plays and that are not in charge [W4].
+    /// Spares that may be put in charge: no thread plays them, or one that only waits for their timers [W4].
     free_spares: Mutex<Vec<usize>>,
     /// So many of the spares have ever been in charge. Written by the monitor; who reads an old value
     /// misses one that has nothing queued yet.
@@ -66,6 +66,13 @@ pub(crate) struct Remote {
     pub(super) polled_task: AtomicU64,
     /// How heavy it is. A heavy task's poll is counted by the worker itself.
     pub(super) polled_class: AtomicU8,
+}
+
+/// A copy of what a worker has written down of its poll.
+pub(super) struct Polled {
+    in_poll: bool,
+    task: u64,
+    class: u8,
 }
 
 impl Shared {
@@ -166,38 +173,40 @@ impl Shared {
     /// alone.
     #[cold]
     pub(crate) fn replace_spare(self: &Arc<Self>) {
-        let Some(next) = self.free_spares.lock().pop() else {
-            return;
-        };
+        let mut free = self.free_spares.lock();
+        let Some(next) = free.pop() else { return };
         let before = self.home.spare.in_charge();
         // Relaxed: see the field.
         self.spares_used
             .store(self.spares_used().max(next + 1), Relaxed);
         self.home.spare.put_in_charge(next);
         if self.start(self.n_regular + next).is_ok() {
-            // It may have come free just now, and sleep.
+            // The one before may have come free just now, and sleep; the next one may stand aside.
             self.unpark_worker(self.n_regular + before);
+            self.unpark_worker(self.n_regular + next);
             return;
         }
         // Without a thread to be had, it is as if there were no other.
         self.home.spare.put_in_charge(before);
-        self.free_spares.lock().push(next);
+        free.push(next);
         if self.remotes[self.n_regular + before].core.lock().is_some() {
             // It has left meanwhile: the next call starts it anew.
             self.home.spare.stillborn();
         }
     }
 
-    /// No thread plays this spare any more [W4].
-    pub(super) fn spare_left(&self, worker: usize) {
+    /// This spare can be put in charge again: it stands aside, or no thread plays it any more [W4].
+    pub(super) fn spare_is_free(&self, worker: usize) {
         let spare = worker - self.n_regular;
         let mut free = self.free_spares.lock();
-        if spare == self.home.spare.in_charge() {
-            // There was no thread for the one that was to come after it.
+        if spare != self.home.spare.in_charge() {
+            // It may be in the list from when it stood aside.
+            if !free.contains(&spare) {
+                free.push(spare);
+            }
+        } else if self.remotes[worker].core.lock().is_some() {
+            // It was put in charge again as it left, and no thread plays it: the next call starts one.
             self.home.spare.stillborn();
-        } else if !free.contains(&spare) {
-            // A thread that blocked may come back to a role that another one had given up, and leave twice.
-            free.push(spare);
         }
     }
 
@@ -383,6 +392,26 @@ impl Remote {
         match began {
             0 => None,
             _ => Some((Id::from_bits(task), Ticks(began))),
+        }
+    }
+
+    /// What is written down of the poll.
+    pub(super) fn polled(&self) -> Polled {
+        // Relaxed, all: see the fields.
+        Polled {
+            in_poll: self.poll_began.load(Relaxed) != 0,
+            task: self.polled_task.load(Relaxed),
+            class: self.polled_class.load(Relaxed),
+        }
+    }
+
+    /// The poll goes on, and counts from now.
+    pub(super) fn restore_poll(&self, polled: &Polled, now: Ticks) {
+        if polled.in_poll {
+            // Relaxed, all: see the fields.
+            self.polled_class.store(polled.class, Relaxed);
+            self.polled_task.store(polled.task, Relaxed);
+            self.poll_began.store(now.0, Relaxed);
         }
     }
 

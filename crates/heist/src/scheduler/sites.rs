@@ -2,9 +2,9 @@
 //!
 //! A program that spawns a fresh task for each computation gives the scheduler no second poll to
 //! judge by. So the site is judged: when two tasks of one site are done in one long poll, or one of which
-//! it is certain that it computed, new tasks from there are heavy from birth; when in a short one it is
-//! forgotten, and also when
-//! one that was heavy from birth waits after a short poll: it is no job, and one site may spawn both.
+//! it is certain that it computed, new tasks from there are heavy from birth. Each that is done in a short
+//! one takes some of that back, and so does one that was heavy from birth and waits after a short poll: it
+//! is no job, and one site may spawn both.
 //! Other tasks that have waited for anything say nothing of their site: one request of a connection
 //! may be heavy and the next connection light.
 //!

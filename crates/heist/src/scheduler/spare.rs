@@ -50,6 +50,8 @@ pub(crate) struct Spare {
     asleep: AtomicBool,
     /// Which of the spares is in charge; written by the monitor [W4].
     in_charge: AtomicUsize,
+    /// So many spares are held up, whoever else computes; written by the monitor.
+    held_up: AtomicUsize,
 }
 
 impl Spare {
@@ -59,6 +61,7 @@ impl Spare {
             state: AtomicU8::new(UNBORN),
             asleep: AtomicBool::new(false),
             in_charge: AtomicUsize::new(0),
+            held_up: AtomicUsize::new(0),
         }
     }
 
@@ -72,6 +75,21 @@ impl Spare {
         self.asleep.store(false, SeqCst);
         // ORDERING: as above.
         self.in_charge.store(0, SeqCst);
+        // ORDERING: as above.
+        self.held_up.store(0, SeqCst);
+    }
+
+    /// Says how many spares are held up: their timers need somebody to watch them.
+    pub(crate) fn set_held_up(&self, n: usize) {
+        // ORDERING: SeqCst, for the single order.
+        self.held_up.store(n, SeqCst);
+    }
+
+    /// How many spares are held up.
+    #[inline]
+    pub(crate) fn held_up(&self) -> usize {
+        // ORDERING: SeqCst, for the single order.
+        self.held_up.load(SeqCst)
     }
 
     /// Which of the spares is in charge.

@@ -25,7 +25,7 @@ use super::current::{self, Current};
 use super::fork::{self, Work};
 use super::home::{COARSE_SHIFT, Home, coarse};
 use super::queue::LocalQueue;
-use super::shared::{Remote, Shared};
+use super::shared::{Polled, Remote, Shared};
 use crate::budget;
 use crate::clock::tsc::Ticks;
 use crate::sync::atomic::Ordering::Relaxed;
@@ -566,14 +566,15 @@ fn hand_over(shared: &Arc<Shared>) {
 
 /// Another spare is in charge [W4]. Waits for its own timers; `true`: there are none, it leaves.
 fn stand_aside(shared: &Arc<Shared>) -> bool {
-    hand_over(shared);
     // PANIC: the drop of a joiner's waker is user code; the task's end catches what it throws.
     drop(current::with_worker(Core::collect));
+    hand_over(shared);
     let Some(idx) = begin_spare_sleep() else {
         return false;
     };
     let leaves = !shared.drive.has_timers(idx);
     if !leaves {
+        shared.spare_is_free(idx);
         // PANIC: wakers are user code; the driver catches what they throw.
         shared.drive.park_aside(idx, &shared.remotes[idx].parker);
     }
@@ -614,11 +615,16 @@ pub(super) fn run(shared: &Arc<Shared>, idx: usize) {
         }
     }
     current::with_worker(Core::end_poll);
+    // PANIC: the drop of a joiner's waker is user code; the task's end catches what it throws.
+    drop(current::with_worker(Core::collect));
+    if leaves {
+        hand_over(shared);
+    }
     if let Current::Worker(core) = current::replace(previous) {
         *shared.remotes[idx].core.lock() = Some(core);
     }
     if leaves {
-        shared.spare_left(idx);
+        shared.spare_is_free(idx);
     }
 }
 
@@ -641,12 +647,14 @@ pub(crate) fn block_in_place<R>(f: impl FnOnce() -> R) -> R {
     // What the poll has written down of itself is not true of whoever plays the worker next.
     core.computes = false;
     core.in_poll = false;
+    let polled = core.remote().polled();
     core.remote().forget_poll();
     *shared.remotes[idx].core.lock() = Some(core);
     // The core comes back even if `f` unwinds.
     let _take_back = TakeBack {
         shared: shared.clone(),
         idx,
+        polled,
     };
     if shared.start(idx).is_err() {
         // No thread to be had: the worker stands still while we block, as it would have without
@@ -662,14 +670,18 @@ pub(crate) fn block_in_place<R>(f: impl FnOnce() -> R) -> R {
 struct TakeBack {
     shared: Arc<Shared>,
     idx: usize,
+    /// What the monitor was told of the poll.
+    polled: Polled,
 }
 
 impl Drop for TakeBack {
     fn drop(&mut self) {
         let core = self.shared.remotes[self.idx].core.lock().take();
         if let Some(mut core) = core {
-            // The poll goes on.
+            // The poll goes on, and may hold others up from now on.
             core.in_poll = true;
+            core.now = self.shared.scale.ticks();
+            core.remote().restore_poll(&self.polled, core.now);
             current::replace(Current::Worker(core));
         }
     }

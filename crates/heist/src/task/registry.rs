@@ -3,7 +3,8 @@
 //! A task is in it from before it is scheduled until just before it completes, and its entry holds a
 //! counted reference; its id says its shard and slot. Shards are of two kinds. Each worker has one of
 //! its own (`registry/own.rs`), where spawning and completing on that worker cost no locked
-//! operation. All other threads share some, each behind a mutex.
+//! operation. All other threads share some, each behind a mutex; a worker that completes one of their
+//! tasks does not take it (`registry/given_in.rs`).
 //!
 //! - **\[R1\]** Closing and inserting exclude each other a shard at a time: an insert that comes
 //!   after the close is refused, one that came before is found by the close. So no task outlives
@@ -11,6 +12,7 @@
 //!
 //! Tests: `task/tests/registry.rs`, `task/tests/loom.rs` (spawn against shutdown).
 
+mod given_in;
 mod own;
 
 pub(crate) use own::Own;
@@ -20,6 +22,7 @@ use super::raw::TaskRef;
 use super::state::Phase;
 use crate::clock::tsc::Ticks;
 use crate::sync::{CachePadded, Mutex, OnceLock};
+use given_in::{GivenIn, MANY};
 use own::Kept;
 use slab::Slab;
 use std::panic::Location;
@@ -133,13 +136,43 @@ pub(crate) struct Listed {
     pub(crate) phase: Phase,
 }
 
+/// A shard that threads share which have none of their own.
+#[derive(Debug)]
+struct Common {
+    shard: Mutex<Shard>,
+    given_in: CachePadded<GivenIn>,
+}
+
+/// Inserts after which a shared shard is rid of what was given in.
+const SOME: u32 = 64;
+
+impl Common {
+    fn new(idx: u8) -> Self {
+        Self {
+            shard: Mutex::new(Shard::new(idx)),
+            given_in: CachePadded::new(GivenIn::default()),
+        }
+    }
+
+    /// Visits the shard, after what was given in has left it.
+    fn visit<R>(&self, visit: impl FnOnce(&mut Shard) -> R) -> R {
+        let mut shard = self.shard.lock();
+        let completed = self.given_in.collect(&mut shard);
+        let result = visit(&mut shard);
+        drop(shard);
+        // Apart from all locks: the last reference drops the joiner's waker.
+        drop(completed);
+        result
+    }
+}
+
 /// An id has eight bits for the shard.
 const MAX_SHARDS: usize = 256;
 
 /// The set.
 #[derive(Debug)]
 pub(crate) struct Registry {
-    shared: Box<[CachePadded<Mutex<Shard>>]>,
+    shared: Box<[CachePadded<Common>]>,
     /// The workers' own, made when first lent.
     kept: Box<[OnceLock<Box<Kept>>]>,
 }
@@ -150,7 +183,7 @@ impl Registry {
         assert!((1..=MAX_SHARDS / 2).contains(&n_shared));
         Self {
             shared: (0..n_shared)
-                .map(|idx| CachePadded::new(Mutex::new(Shard::new(idx as u8))))
+                .map(|idx| CachePadded::new(Common::new(idx as u8)))
                 .collect(),
             kept: (n_shared..MAX_SHARDS).map(|_| OnceLock::new()).collect(),
         }
@@ -160,7 +193,7 @@ impl Registry {
     /// there are more workers than shards: then the worker shares.
     pub(crate) fn lend(&self, worker: usize) -> Option<Own> {
         let kept = self.kept.get(worker)?.get_or_init(|| {
-            let like = self.shared[0].lock();
+            let like = self.shared[0].shard.lock();
             let mut shard = Shard::new((self.shared.len() + worker) as u8);
             (shard.closed, shard.epoch) = (like.closed, like.epoch);
             Box::new(Kept::new(shard))
@@ -183,11 +216,40 @@ impl Registry {
         task: TaskRef,
         details: Details,
     ) -> Result<Id, Closed> {
-        let inserted = self.shared[hint % self.shared.len()]
-            .lock()
-            .insert(epoch, task, details);
-        // A refused task's reference is dropped outside the lock.
+        let common = &self.shared[hint % self.shared.len()];
+        let mut shard = common.shard.lock();
+        let inserted = shard.insert(epoch, task, details);
+        let due = shard.generation % SOME == 0 && common.given_in.has_some();
+        let completed = due.then(|| common.given_in.collect(&mut shard));
+        drop(shard);
+        // Apart from the lock, as a refused task's reference: user code may run in this drop.
+        drop(completed);
         inserted.map_err(|_refused| Closed)
+    }
+
+    /// The id's task is in a shared shard: which one?
+    #[inline]
+    pub(crate) fn shared_shard(&self, id: Id) -> Option<usize> {
+        (!id.is_unregistered() && id.shard() < self.shared.len()).then(|| id.shard())
+    }
+
+    /// A task of this shared shard is about to complete on a worker; its reference stays with the entry. `true`:
+    /// so many have been given in that somebody should collect them.
+    pub(crate) fn give_in(&self, shard: usize, id: Id) -> bool {
+        self.shared[shard].given_in.push(id) >= MANY
+    }
+
+    /// What was given in to the shared shards. To be dropped where user code may run.
+    pub(crate) fn collect_shared(&self) -> Vec<TaskRef> {
+        let mut completed = Vec::new();
+        for common in self
+            .shared
+            .iter()
+            .filter(|common| common.given_in.has_some())
+        {
+            completed.extend(common.given_in.collect(&mut common.shard.lock()));
+        }
+        completed
     }
 
     /// Takes a task out that is about to complete, on a thread that does not own its shard. `true`:
@@ -197,7 +259,7 @@ impl Registry {
             return false;
         }
         if let Some(shard) = self.shared.get(id.shard()) {
-            let task = shard.lock().remove(id.index());
+            let task = shard.shard.lock().remove(id.index());
             return task.map(std::mem::forget).is_some();
         }
         let kept = self.kept.get(id.shard() - self.shared.len());
@@ -216,7 +278,7 @@ impl Registry {
             (entry.task.id() == id).then(|| entry.details.clone())
         };
         if let Some(shard) = self.shared.get(id.shard()) {
-            return find(&mut shard.lock());
+            return shard.visit(find);
         }
         let kept = self.kept.get(id.shard() - self.shared.len())?;
         kept.get()?.visit(find)
@@ -225,7 +287,7 @@ impl Registry {
     /// Visits every shard, one at a time; what has completed is out of it.
     fn visit_all(&self, mut visit: impl FnMut(&mut Shard)) {
         for shard in &self.shared {
-            visit(&mut shard.lock());
+            shard.visit(&mut visit);
         }
         for kept in self.kept.iter().filter_map(OnceLock::get) {
             kept.visit(&mut visit);

@@ -143,10 +143,29 @@ fn timers_of_a_spare_that_stands_aside_fire() {
     is_armed.recv().unwrap();
     has_started.recv().unwrap();
     let more = Hostages::take(&runtime, 2);
-    more.release(&runtime);
-    runtime.block_on(sleeper).unwrap();
+    // Nobody computes any more but spares, the one that armed the timer among them.
     hostages.release(&runtime);
+    runtime.block_on(sleeper).unwrap();
     everything_goes_on(&runtime);
+    more.release(&runtime);
+    everything_goes_on(&runtime);
+}
+
+/// A poll that goes on after `block_in_place` may hold others up, as one that has not blocked before.
+#[test]
+fn a_poll_that_blocks_after_block_in_place_is_seen() {
+    let runtime = workers(1);
+    let (release, released) = mpsc::channel::<()>();
+    let (entered, has_entered) = mpsc::channel();
+    let task = runtime.spawn(async move {
+        heist::task::block_in_place(|| ());
+        entered.send(()).unwrap();
+        let _ = released.recv();
+    });
+    has_entered.recv().unwrap();
+    everything_goes_on(&runtime);
+    drop(release);
+    runtime.block_on(task).unwrap();
 }
 
 #[test]

@@ -14,46 +14,14 @@
 //!
 //! Tests: `task/tests/registry.rs`, `task/tests/loom.rs`.
 
+use super::given_in::{GivenIn, MANY};
 use super::{Closed, Details, Id, Shard, TaskRef};
-use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::biased::{Guest, Owner, biased};
-use crate::sync::{AtomicUsize, CachePadded, Mutex};
+use crate::sync::{CachePadded, Mutex};
 use std::sync::Arc;
 
 /// Spawns after which the worker collects.
 const SOME: u32 = 64;
-/// Ids given in that anybody collects.
-const MANY: usize = 1024;
-
-/// What was given in and not collected.
-#[derive(Debug, Default)]
-struct GivenIn {
-    ids: Mutex<Vec<Id>>,
-    /// Their number; a hint.
-    count: AtomicUsize,
-}
-
-impl GivenIn {
-    fn push(&self, id: Id) -> usize {
-        let mut ids = self.ids.lock();
-        ids.push(id);
-        // Relaxed: a hint.
-        self.count.store(ids.len(), Relaxed);
-        ids.len()
-    }
-
-    /// Takes those entries out of their shard. The references are to be dropped elsewhere: that may
-    /// run user code.
-    fn collect(&self, shard: &mut Shard) -> Vec<TaskRef> {
-        let mut ids = self.ids.lock();
-        // Relaxed: a hint.
-        self.count.store(0, Relaxed);
-        ids.drain(..)
-            .filter_map(|id| shard.remove(id.index()))
-            .collect()
-    }
-}
-
 /// The worker's side. It goes back to its registry when the worker ends.
 #[derive(Debug)]
 pub(crate) struct Own {
@@ -102,17 +70,15 @@ impl Own {
             return false;
         }
         self.spawned = 0;
-        // Relaxed: a hint.
-        self.given_in.count.load(Relaxed) > 0
+        self.given_in.has_some()
     }
 
     /// What was given in. To be dropped where user code may run.
     #[cold]
     pub(crate) fn collect(&mut self) -> Vec<TaskRef> {
-        // Relaxed: a hint.
-        match self.given_in.count.load(Relaxed) {
-            0 => Vec::new(),
-            _ => self.shard.with(|shard| self.given_in.collect(shard)),
+        match self.given_in.has_some() {
+            false => Vec::new(),
+            true => self.shard.with(|shard| self.given_in.collect(shard)),
         }
     }
 }

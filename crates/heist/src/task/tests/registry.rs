@@ -136,3 +136,39 @@ fn what_is_given_in_is_collected_before_it_is_much() {
     assert_eq!(queue.references(), 1);
     registry.take_back(own);
 }
+
+/// What a worker has completed of a shared shard's stays there, and is gone where anybody looks.
+#[test]
+fn ids_given_in_to_a_shared_shard_are_collected() {
+    let registry = Registry::new(2);
+    let epoch = registry.reopen();
+    let give_in = |task: Runnable| {
+        let shard = registry.shared_shard(task.id()).unwrap();
+        let many = registry.give_in(shard, task.id());
+        (many, task)
+    };
+    let (many, first) = give_in(insert(&registry, epoch, 1).unwrap());
+    assert!(!many);
+    assert_eq!(registry.collect_shared().len(), 1);
+    assert!(registry.collect_shared().is_empty());
+    let (_, second) = give_in(insert(&registry, epoch, 1).unwrap());
+    assert_eq!(registry.len(epoch), 0, "a look collects");
+    assert!(registry.details(second.id()).is_none());
+    let mut kept = vec![first, second];
+    // Those who insert collect now and then.
+    for _ in 0..1_000 {
+        let (many, task) = give_in(insert(&registry, epoch, 1).unwrap());
+        assert!(!many);
+        kept.push(task);
+    }
+    // And where nobody inserts, those who give in are told.
+    let more: Vec<_> = (0..1_100)
+        .map(|_| insert(&registry, epoch, 1).unwrap())
+        .collect();
+    assert!(more.into_iter().any(|task| {
+        let (many, task) = give_in(task);
+        kept.push(task);
+        many
+    }));
+    drop(kept);
+}
