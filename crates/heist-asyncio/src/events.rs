@@ -3,6 +3,8 @@
 //! [`EventLoop`] is a cheap clone over one of two bodies: the exact loop (`base_events.rs`), which runs everything in
 //! CPython's order on one thread, and the parallel one (`parallel.rs`), whose tasks run on all cores.
 
+mod handle;
+
 use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
@@ -21,6 +23,8 @@ use crate::loop_handle::LoopHandle;
 use crate::parallel::Parallel;
 use crate::registry::Registry;
 use crate::tasks::{Task, TaskHandle};
+
+pub use handle::{Handle, TimerHandle};
 
 /// What is current on this thread while a task or callback runs.
 #[derive(Default)]
@@ -198,119 +202,6 @@ impl std::ops::Sub<Duration> for LoopTime {
     }
 }
 
-/// A callback that is scheduled, to be cancelled (`asyncio.Handle`). Dropping it changes nothing.
-#[derive(Clone)]
-pub struct Handle(pub(crate) Arc<HandleShared>);
-
-pub(crate) struct HandleShared {
-    callback: Mutex<Option<Box<dyn FnOnce() + Send>>>,
-    cancelled: AtomicBool,
-    context: Option<Context>,
-    when: LoopTime,
-    /// The core's task that waits for the time, on many threads.
-    timer: Mutex<Option<heist::task::AbortHandle>>,
-}
-
-impl Handle {
-    pub(crate) fn new(
-        when: LoopTime,
-        context: Option<Context>,
-        callback: Box<dyn FnOnce() + Send>,
-    ) -> Handle {
-        let callback = Mutex::new(Some(callback));
-        Handle(Arc::new(HandleShared {
-            callback,
-            cancelled: AtomicBool::new(false),
-            context,
-            when,
-            timer: Mutex::new(None),
-        }))
-    }
-
-    /// Cancels the callback, also where its turn comes in this very pass. After it ran, nothing happens.
-    pub fn cancel(&self) {
-        // ORDERING: Relaxed; the callback's own lock decides who takes it.
-        self.0.cancelled.store(true, Ordering::Relaxed);
-        let callback = self.0.callback.lock().take();
-        drop(callback);
-        let timer = self.0.timer.lock().take();
-        if let Some(timer) = timer {
-            timer.abort();
-        }
-    }
-
-    pub(crate) fn set_timer(&self, timer: heist::task::AbortHandle) {
-        let old = self.0.timer.lock().replace(timer);
-        drop(old);
-    }
-
-    /// True after [`Handle::cancel`].
-    pub fn cancelled(&self) -> bool {
-        // ORDERING: Relaxed; a flag of its own.
-        self.0.cancelled.load(Ordering::Relaxed)
-    }
-
-    /// The context in which the callback runs.
-    pub fn get_context(&self) -> Context {
-        self.0.context.clone().unwrap_or_default()
-    }
-
-    pub(crate) fn due(&self) -> LoopTime {
-        self.0.when
-    }
-
-    /// Runs the callback, in its context and outside any task; a panic goes to the exception handler.
-    pub(crate) fn run(&self, event_loop: &EventLoop) {
-        let callback = self.0.callback.lock().take();
-        let Some(callback) = callback else { return };
-        let frame = Frame {
-            event_loop: Some(event_loop.clone()),
-            task: None,
-            context: self.0.context.clone(),
-        };
-        let guard = FrameGuard::enter(frame);
-        let watch = event_loop.watch();
-        // PANIC: a callback's panic is reported, and the loop goes on.
-        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(callback));
-        event_loop.report_slow(watch, "a callback");
-        if let Err(payload) = result {
-            let mut context = ErrorContext::new("exception in callback");
-            context.exception = Some(Exception::new(PanicError::new(payload)));
-            event_loop.call_exception_handler(&context);
-        }
-        drop(guard);
-    }
-}
-
-impl fmt::Debug for Handle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handle")
-            .field("cancelled", &self.cancelled())
-            .finish_non_exhaustive()
-    }
-}
-
-/// A callback that is scheduled at a time (`asyncio.TimerHandle`).
-#[derive(Clone, Debug)]
-pub struct TimerHandle(pub(crate) Handle);
-
-impl TimerHandle {
-    /// The time at which the callback is due.
-    pub fn when(&self) -> LoopTime {
-        self.0.due()
-    }
-
-    /// As [`Handle::cancel`].
-    pub fn cancel(&self) {
-        self.0.cancel();
-    }
-
-    /// As [`Handle::cancelled`].
-    pub fn cancelled(&self) -> bool {
-        self.0.cancelled()
-    }
-}
-
 /// What an exception handler is told (`call_exception_handler`'s dictionary).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -378,11 +269,12 @@ impl EventLoop {
 
     /// As [`EventLoop::running`], for a task to be created on.
     pub(crate) fn running_here() -> Option<EventLoop> {
-        let here = |frame: &RefCell<Frame>| {
+        let running = |frame: &RefCell<Frame>| {
             let frame = frame.borrow();
-            frame.event_loop().map(EventLoop::of_this_thread)
+            frame.event_loop().map(|event_loop| event_loop.of_this_thread(true))
         };
-        FRAME.try_with(here).ok().flatten()
+        let (event_loop, _kept) = FRAME.try_with(running).ok().flatten()?;
+        Some(event_loop)
     }
 
     /// The loop that runs on this thread, where there is one (`asyncio.get_running_loop`).
@@ -473,6 +365,26 @@ impl EventLoop {
     /// Calls back at a time of the loop's clock. One that has passed is due at once, but still through the timers.
     pub fn call_at(&self, when: LoopTime, callback: impl FnOnce() + Send + 'static) -> TimerHandle {
         self.call_at_in(when, snapshot_context(), Box::new(callback))
+    }
+
+    /// As [`EventLoop::call_later`], in a context of the caller's choice.
+    pub fn call_later_with(
+        &self,
+        context: Context,
+        delay: Duration,
+        callback: impl FnOnce() + Send + 'static,
+    ) -> TimerHandle {
+        self.call_at_with(context, self.time() + delay, callback)
+    }
+
+    /// As [`EventLoop::call_at`], in a context of the caller's choice.
+    pub fn call_at_with(
+        &self,
+        context: Context,
+        when: LoopTime,
+        callback: impl FnOnce() + Send + 'static,
+    ) -> TimerHandle {
+        self.call_at_in(when, Some(context), Box::new(callback))
     }
 
     pub(crate) fn call_at_in(

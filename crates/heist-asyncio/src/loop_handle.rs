@@ -12,10 +12,30 @@ use crate::events::{EventLoop, LoopShared};
 #[repr(align(128))]
 pub(crate) struct LoopHandle(Arc<LoopShared>);
 
+/// The handle that a thread used last.
+struct Known {
+    /// Where its loop is: while the handle can be had, no other loop is at that address.
+    address: usize,
+    handle: Weak<LoopHandle>,
+    /// On a thread that runs the loop, so that the handle outlives the tasks that come one by one.
+    kept: Option<Arc<LoopHandle>>,
+}
+
 thread_local! {
-    /// The handle that this thread used last, and where its loop is. It does not keep the loop; while the handle can
-    /// be had, no other loop is at that address.
-    static HANDLE: RefCell<(usize, Weak<LoopHandle>)> = const { RefCell::new((0, Weak::new())) };
+    static KNOWN: RefCell<Known> = const {
+        RefCell::new(Known {
+            address: 0,
+            handle: Weak::new(),
+            kept: None,
+        })
+    };
+}
+
+/// Lets go of the loop that this thread has run.
+pub(crate) fn forget() {
+    let kept = KNOWN.try_with(|known| known.borrow_mut().kept.take());
+    // Apart from the borrow: it may be the loop's end, and user code.
+    drop(kept);
 }
 
 impl LoopHandle {
@@ -38,22 +58,28 @@ impl std::ops::Deref for LoopHandle {
 }
 
 impl EventLoop {
-    /// The same loop, by a handle that only this thread makes copies of.
-    pub(crate) fn of_this_thread(&self) -> EventLoop {
+    /// The same loop, by a handle that only this thread makes copies of. `keep`: this thread runs the loop. And what it
+    /// has kept till now, to be dropped where nothing is borrowed: it may be another loop's end, and user code.
+    pub(crate) fn of_this_thread(&self, keep: bool) -> (EventLoop, Option<Arc<LoopHandle>>) {
         if self.exact().is_some() {
-            return self.clone();
+            return (self.clone(), None);
         }
         let shared = &self.0.0;
         let address = Arc::as_ptr(shared).addr();
-        let own = HANDLE.try_with(|handle| {
-            let mut handle = handle.borrow_mut();
-            let known = (handle.0 == address).then(|| handle.1.upgrade());
-            known.flatten().unwrap_or_else(|| {
-                let own = Arc::new(LoopHandle(shared.clone()));
-                *handle = (address, Arc::downgrade(&own));
-                own
-            })
+        let found = KNOWN.try_with(|known| {
+            let mut known = known.borrow_mut();
+            if known.address == address {
+                let own = known.kept.clone().or_else(|| known.handle.upgrade());
+                if let Some(own) = own {
+                    return (EventLoop(own), None);
+                }
+            }
+            let own = Arc::new(LoopHandle(shared.clone()));
+            let kept = keep.then(|| own.clone());
+            let handle = Arc::downgrade(&own);
+            let old = std::mem::replace(&mut *known, Known { address, handle, kept });
+            (EventLoop(own), old.kept)
         });
-        own.map_or_else(|_| self.clone(), EventLoop)
+        found.unwrap_or_else(|_| (self.clone(), None))
     }
 }

@@ -383,6 +383,7 @@ impl Open {
             Body::Parallel(parallel) => parallel.close(),
         }
         self.coroutines.clear();
+        crate::loop_handle::forget();
         for node in self.event_loop.0.tasks.snapshot() {
             let mut context = ErrorContext::new("task was destroyed but it is pending");
             context.task_name = Some(TaskHandle(node).get_name());

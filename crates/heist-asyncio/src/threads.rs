@@ -6,7 +6,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::cell::{Cell, add_internal};
 use crate::contextvars::Context;
@@ -104,6 +104,15 @@ impl<T: Send + 'static> ConcurrentFuture<T> {
     /// What the coroutine raises; [`TimeoutError`]; `RuntimeError` on the loop's own thread, where it would wait for
     /// itself, and where the result was taken before.
     pub fn result(&self, limit: impl Into<Option<Duration>>) -> Result<T> {
+        let mut slot = self.wait(limit.into())?;
+        match std::mem::replace(&mut *slot, Slot::Taken) {
+            Slot::Arrived(result) => result,
+            Slot::Empty | Slot::Taken => Err(runtime_error("the result was taken already")),
+        }
+    }
+
+    /// Blocks until the result has arrived.
+    fn wait(&self, limit: Option<Duration>) -> Result<MutexGuard<'_, Slot<T>>> {
         if EventLoop::running_exact().is_some_and(|running| running == self.event_loop) {
             return Err(runtime_error(
                 "waiting on the loop's own thread would wait for ever",
@@ -112,7 +121,7 @@ impl<T: Send + 'static> ConcurrentFuture<T> {
         let (slot, arrived) = &*self.slot;
         let mut slot = slot.lock();
         let is_empty = |slot: &mut Slot<T>| matches!(slot, Slot::Empty);
-        match limit.into() {
+        match limit {
             None => arrived.wait_while(&mut slot, is_empty),
             Some(limit) => {
                 if arrived
@@ -123,10 +132,7 @@ impl<T: Send + 'static> ConcurrentFuture<T> {
                 }
             }
         }
-        match std::mem::replace(&mut *slot, Slot::Taken) {
-            Slot::Arrived(result) => result,
-            Slot::Empty | Slot::Taken => Err(runtime_error("the result was taken already")),
-        }
+        Ok(slot)
     }
 
     /// Requests cancellation of the task on its loop; false where it is done.
@@ -137,6 +143,21 @@ impl<T: Send + 'static> ConcurrentFuture<T> {
     /// True where the coroutine has ended.
     pub fn done(&self) -> bool {
         self.task.done()
+    }
+
+    /// True where the coroutine ended with a cancellation.
+    pub fn cancelled(&self) -> bool {
+        self.task.cancelled()
+    }
+
+    /// Blocks as [`ConcurrentFuture::result`] does, and gives the exception that ended the coroutine, `None` where it
+    /// returned. The result stays where it is.
+    ///
+    /// # Errors
+    /// The cancellation; [`TimeoutError`]; `RuntimeError` on the loop's own thread.
+    pub fn exception(&self, limit: impl Into<Option<Duration>>) -> Result<Option<Exception>> {
+        drop(self.wait(limit.into())?);
+        self.task.exception()
     }
 }
 

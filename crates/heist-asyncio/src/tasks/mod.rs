@@ -306,6 +306,14 @@ impl<T: Send + 'static> Task<T> {
         self.handle().get_context()
     }
 
+    /// As [`TaskHandle::get_loop`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn get_loop(&self) -> Result<EventLoop> {
+        self.handle().get_loop()
+    }
+
     /// As [`Future::add_done_callback`].
     pub fn add_done_callback(
         &self,
@@ -469,7 +477,7 @@ impl Builder {
     #[track_caller]
     pub(crate) fn prepare<T: Send + 'static>(self, slot: usize) -> Result<Arc<Cell<T>>> {
         let event_loop = match self.event_loop {
-            Some(event_loop) => event_loop.of_this_thread(),
+            Some(event_loop) => event_loop.of_this_thread(false).0,
             None => {
                 EventLoop::running_here().ok_or_else(|| runtime_error("no running event loop"))?
             }

@@ -100,6 +100,34 @@ fn it_sees_the_callers_context_and_changes_a_copy() {
 }
 
 #[test]
+fn another_thread_sees_how_a_coroutine_ended() {
+    let mut runner = asyncio::Runner::new();
+    let result = runner.run(async {
+        let event_loop = asyncio::get_running_loop()?;
+        asyncio::to_thread(move || {
+            let failing = asyncio::run_coroutine_threadsafe(
+                async { asyncio::Result::<()>::Err(asyncio::ValueError("no".into()).into()) },
+                &event_loop,
+            )?;
+            let error = failing.exception(None)?;
+            assert!(error.is_some_and(|error| error.is::<asyncio::ValueError>()));
+            assert!(!failing.cancelled() && failing.result(None).is_err());
+            let stuck = asyncio::run_coroutine_threadsafe(
+                async { asyncio::Future::<()>::new().await },
+                &event_loop,
+            )?;
+            let expired = stuck.exception(std::time::Duration::ZERO);
+            assert!(expired.unwrap_err().is::<asyncio::TimeoutError>());
+            stuck.cancel();
+            assert!(stuck.exception(None).unwrap_err().is_cancelled() && stuck.cancelled());
+            Ok(())
+        })
+        .await
+    });
+    result.unwrap();
+}
+
+#[test]
 fn sync_runs_a_coroutine_from_anywhere() {
     assert_eq!(asyncio::sync(async { Ok(1) }).unwrap(), 1);
     for mut runner in [
