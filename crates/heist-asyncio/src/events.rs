@@ -18,7 +18,7 @@ use crate::asyncgens::Asyncgens;
 use crate::base_events::{Exact, Ready};
 use crate::cell::{InternalCallback, Node, Watcher};
 use crate::contextvars::Context;
-use crate::exceptions::{Exception, PanicError, Result, runtime_error};
+use crate::exceptions::{Exception, Result, runtime_error};
 use crate::loop_handle::LoopHandle;
 use crate::parallel::Parallel;
 use crate::registry::Registry;
@@ -271,7 +271,9 @@ impl EventLoop {
     pub(crate) fn running_here() -> Option<EventLoop> {
         let running = |frame: &RefCell<Frame>| {
             let frame = frame.borrow();
-            frame.event_loop().map(|event_loop| event_loop.of_this_thread(true))
+            frame
+                .event_loop()
+                .map(|event_loop| event_loop.of_this_thread(true))
         };
         let (event_loop, _kept) = FRAME.try_with(running).ok().flatten()?;
         Some(event_loop)

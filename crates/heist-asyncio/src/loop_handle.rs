@@ -77,7 +77,14 @@ impl EventLoop {
             let own = Arc::new(LoopHandle(shared.clone()));
             let kept = keep.then(|| own.clone());
             let handle = Arc::downgrade(&own);
-            let old = std::mem::replace(&mut *known, Known { address, handle, kept });
+            let old = std::mem::replace(
+                &mut *known,
+                Known {
+                    address,
+                    handle,
+                    kept,
+                },
+            );
             (EventLoop(own), old.kept)
         });
         found.unwrap_or_else(|_| (self.clone(), None))
