@@ -1,10 +1,10 @@
 //! Spawn sites whose tasks compute.
 //!
 //! A program that spawns a fresh task for each computation gives the scheduler no second poll to
-//! judge by. So the site is judged: when two tasks of one site are done in one long poll, or one of which
-//! it is certain that it computed, new tasks from there are heavy from birth. Each that is done in a short
-//! one takes some of that back, and so does one that was heavy from birth and waits after a short poll: it
-//! is no job, and one site may spawn both.
+//! judge by. So the site is judged: when two tasks of one site are done in one long poll, new tasks from
+//! there are heavy from birth. One is no proof even if it computed: it may have been the first, or have
+//! panicked. Each that is done in a short poll takes some of that back, and so does one that was heavy from
+//! birth and waits after a short poll: it is no job, and one site may spawn both.
 //! Other tasks that have waited for anything say nothing of their site: one request of a connection
 //! may be heavy and the next connection light.
 //!
@@ -58,8 +58,7 @@ impl Sites {
             // On the common path the table is only read.
             Length::Short if seen == 0 => return false,
             Length::Short => seen - 1,
-            Length::Long => (seen + 1).min(MOST),
-            Length::Computed => (seen + HEAVY).min(MOST),
+            Length::Long | Length::Computed => (seen + 1).min(MOST),
         };
         place.store(now, Relaxed);
         seen < HEAVY && now >= HEAVY
