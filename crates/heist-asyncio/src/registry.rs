@@ -3,7 +3,7 @@
 //! It holds them weakly: who owns a task is the loop that runs it. A task is listed before anybody else sees it, in a
 //! shard of the thread that creates it. Nobody takes it out when it is done, which another thread may see to: whoever
 //! lists one looks at two that are listed already, and takes out what is gone. So listing costs its thread a few
-//! nanoseconds and others nothing, and of a shard's places at most half are wasted for long.
+//! nanoseconds and others nothing. What a burst leaves behind is taken out by later ones, or by a look at all.
 
 use std::sync::Weak;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
