@@ -1,8 +1,8 @@
 //! The exact loop: CPython's ready queue, scheduled heap and passes (`BaseEventLoop._run_once`).
 //!
 //! Rules: `[L1]` the ready queue is first in, first out; `[L2]` a pass moves the due timers to the queue's tail,
-//! then runs exactly the entries that are queued now; `[L3]` a stop takes effect after the pass; `[L4]` the virtual
-//! clock stands still while anything is ready, and jumps to the next timer when nothing is.
+//! then runs exactly the entries that are queued now; `[L3]` a stop takes effect after the pass, an exit at once;
+//! `[L4]` the virtual clock stands still while anything is ready, and jumps to the next timer when nothing is.
 //!
 //! The queue may be filled from any thread; the coroutines stay on the loop's own, in [`Coroutines`], so they need
 //! not be `Send`. Who drives the passes: `runners.rs`.
@@ -108,7 +108,7 @@ thread_local! {
 /// What a drive of the loop came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Idle {
-    /// `stop` was asked for, and its pass is over.
+    /// `stop` was asked for, and its pass is over; or an exit was raised, and its entry is.
     Stopped,
     /// Nothing is ready; the next timer is due then.
     Until(LoopTime),
@@ -199,7 +199,7 @@ impl Exact {
     }
 
     /// Wakes the driving thread, where it is another one or not in a pass.
-    fn wake_driver(&self) {
+    pub(crate) fn wake_driver(&self) {
         let is_in_pass = DRIVING.try_with(|driving| match &*driving.borrow() {
             Some((event_loop, _)) => event_loop
                 .exact()
@@ -269,6 +269,14 @@ impl Exact {
         drop(dead);
     }
 
+    /// Puts back what is left of a pass that an exit has ended, before what was queued since.
+    fn leave_pass(&self, rest: &mut VecDeque<Ready>) {
+        let mut queues = self.queues.lock();
+        rest.append(&mut queues.ready);
+        std::mem::swap(&mut queues.ready, rest);
+        queues.stopping = false;
+    }
+
     /// What the loop has to do between passes.
     fn idle(&self) -> Option<Idle> {
         let mut queues = self.queues.lock();
@@ -301,7 +309,7 @@ impl Exact {
 /// The task that a run is for, with its coroutine on the runner's stack.
 pub(crate) type Main<'a> = Option<Pin<&'a mut dyn Future<Output = ()>>>;
 
-/// Runs passes until nothing is ready, a stop takes effect, or so many entries have run (`None`).
+/// Runs passes until nothing is ready, a stop takes effect, an exit is raised, or so many entries have run (`None`).
 pub(crate) fn run_passes(
     event_loop: &EventLoop,
     coroutines: &Rc<Coroutines>,
@@ -317,12 +325,21 @@ pub(crate) fn run_passes(
     let mut idle = None;
     let mut n_run = 0;
     let mut pass = coroutines.pass.take();
+    let exit = &event_loop.0.exit;
     while n_run < n_entries {
         exact.begin_pass(&mut pass);
         // A pass counts even where it is empty.
         n_run += pass.len().max(1);
-        while let Some(entry) = pass.pop_front() {
+        while !exit.is_raised() {
+            let Some(entry) = pass.pop_front() else {
+                break;
+            };
             run_entry(event_loop, coroutines, main, entry);
+        }
+        if exit.is_raised() {
+            exact.leave_pass(&mut pass);
+            idle = Some(Idle::Stopped);
+            break;
         }
         idle = exact.idle();
         if idle.is_some() {

@@ -19,6 +19,7 @@ use crate::base_events::{Exact, Ready};
 use crate::cell::{InternalCallback, Node, Watcher};
 use crate::contextvars::Context;
 use crate::exceptions::{Exception, Result, runtime_error};
+use crate::exits::Exit;
 use crate::loop_handle::LoopHandle;
 use crate::parallel::Parallel;
 use crate::registry::Registry;
@@ -239,6 +240,7 @@ pub(crate) struct LoopShared {
     pub(crate) body: Body,
     pub(crate) tasks: Registry,
     pub(crate) asyncgens: Asyncgens,
+    pub(crate) exit: Exit,
     handler: Mutex<Option<ExceptionHandler>>,
     debug: AtomicBool,
     slow_callback_ns: AtomicU64,
@@ -257,6 +259,7 @@ impl EventLoop {
             body,
             tasks: Registry::default(),
             asyncgens: Asyncgens::default(),
+            exit: Exit::default(),
             handler: Mutex::new(None),
             debug: AtomicBool::new(
                 std::env::var_os("ASYNCIO_DEBUG").is_some_and(|value| !value.is_empty()),

@@ -1,18 +1,15 @@
 //! Ctrl-C in a run (`Runner._on_sigint`).
 //!
-//! The first interrupt cancels the main task, which may clean up; another one, or one after main is done, ends the run
-//! at once. A task of the core listens; it knows nothing of what the run does.
+//! The first interrupt cancels the main task, which may clean up; another one, or one after main is done, is raised out
+//! of the loop, as where a task raises it (`exits.rs`). A task of the core listens.
 //!
 //! As in CPython, a run listens by itself only on the main thread and where nobody else has asked for the signal: its
 //! disposition is the default one. There is no safe call that asks for it, so Linux is asked through `/proc`; on other
 //! systems a run listens only when it is told to. Nor is there a safe call that restores it: the handler stays, and
 //! does what the system would have done while no run listens. Tests: `tests/ctrl_c.rs`.
 
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::task::{Poll, Waker};
 
 use heist::runtime::Runtime;
 use parking_lot::Mutex;
@@ -108,7 +105,7 @@ fn end_listening() {
 
 /// Listens for Ctrl-C as long as it lives.
 pub(crate) struct Interrupts {
-    shared: Arc<Shared>,
+    n_interrupts: Arc<AtomicUsize>,
     listener: heist::task::AbortHandle,
     _listening: Listening,
 }
@@ -122,13 +119,6 @@ impl Drop for Listening {
     }
 }
 
-#[derive(Default)]
-struct Shared {
-    n_interrupts: AtomicUsize,
-    aborted: AtomicBool,
-    waker: Mutex<Option<Waker>>,
-}
-
 impl Interrupts {
     /// Listens on behalf of a run's main task.
     pub(crate) fn listen(
@@ -136,7 +126,7 @@ impl Interrupts {
         event_loop: &EventLoop,
         main: &Node,
     ) -> Result<Interrupts> {
-        let shared: Arc<Shared> = Arc::default();
+        let n_interrupts: Arc<AtomicUsize> = Arc::default();
         // Before the signal is caught, so that it is asked for while it is as others left it.
         begin_listening()?;
         let listening = Listening;
@@ -144,60 +134,35 @@ impl Interrupts {
             let _inside = runtime.enter();
             heist::signal::signal(heist::signal::SignalKind::interrupt())?
         };
-        let (seen, event_loop, main) =
-            (shared.clone(), event_loop.clone(), TaskHandle(main.clone()));
+        let (seen, event_loop) = (n_interrupts.clone(), event_loop.clone());
+        let main = TaskHandle(main.clone());
         let listener = runtime.spawn(async move {
             while interrupts.recv().await.is_some() {
                 // ORDERING: SeqCst is not needed, one task counts; the reader comes after the run's end.
-                let is_first = seen.n_interrupts.fetch_add(1, Ordering::Relaxed) == 0;
+                let is_first = seen.fetch_add(1, Ordering::Relaxed) == 0;
                 if is_first && !main.done() {
                     main.cancel();
-                    continue;
-                }
-                // ORDERING: Release pairs with the load in `unless_aborted`.
-                seen.aborted.store(true, Ordering::Release);
-                event_loop.stop();
-                let waker = seen.waker.lock().take();
-                if let Some(waker) = waker {
-                    waker.wake();
+                } else {
+                    event_loop.raise_exit(Exception::new(KeyboardInterrupt));
                 }
             }
         });
         Ok(Interrupts {
-            shared,
+            n_interrupts,
             listener: listener.abort_handle(),
             _listening: listening,
         })
     }
 
-    /// Polls a future until it is done or the run is aborted.
-    pub(crate) async fn unless_aborted(&self, mut future: Pin<&mut dyn Future<Output = ()>>) {
-        poll_fn(|cx| {
-            let old = self.shared.waker.lock().replace(cx.waker().clone());
-            drop(old);
-            // ORDERING: Acquire pairs with the listener's store; the waker was left before.
-            if self.shared.aborted.load(Ordering::Acquire) {
-                return Poll::Ready(());
-            }
-            future.as_mut().poll(cx)
-        })
-        .await;
-    }
-
     /// What the run raises: an interrupt where one ended it.
     pub(crate) fn outcome(&self, main: &Node, result: Result<()>) -> Result<()> {
-        let interrupted = || Err(Exception::new(KeyboardInterrupt));
-        // ORDERING: Acquire, as above.
-        if self.shared.aborted.load(Ordering::Acquire) && !main.core().is_done() {
-            return interrupted();
-        }
         // ORDERING: Relaxed; see `listen`.
-        let n_interrupts = self.shared.n_interrupts.load(Ordering::Relaxed);
+        let n_interrupts = self.n_interrupts.load(Ordering::Relaxed);
         match result {
             Err(error) if error.is_cancelled() && n_interrupts > 0 => {
                 // Where somebody else cancelled main too, the cancellation stays one.
                 if TaskHandle(main.clone()).uncancel() == 0 {
-                    interrupted()
+                    Err(Exception::new(KeyboardInterrupt))
                 } else {
                     Err(error)
                 }

@@ -13,6 +13,7 @@ mod contextlib;
 pub mod contextvars;
 mod events;
 mod exceptions;
+mod exits;
 mod few;
 mod futures;
 #[cfg(unix)]

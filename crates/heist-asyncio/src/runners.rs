@@ -1,12 +1,15 @@
 //! `run` and `Runner`: from synchronous code into the loop and out again (CPython's `runners.py`).
 //!
-//! A run ends after the pass in which its future's done callback was called. Closing cancels what is left, waits for
-//! it, reports its errors, and gives two more runs, in which whatever is queued goes on.
+//! A run ends after the pass in which its future's done callback was called, or when a task raises an exit (`exits.rs`).
+//! Closing cancels what is left, waits for it, reports its errors, and gives two more runs, in which whatever is queued
+//! goes on.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -21,7 +24,7 @@ use crate::exceptions::{DeadlockError, Exception, Result, runtime_error};
 use crate::interrupts::Interrupts;
 use crate::parallel::Parallel;
 use crate::tasks::{Builder, TaskFuture, TaskHandle, gather_nodes};
-use crate::wait::{fetch_take, value_of};
+use crate::wait::{WaitNode, fetch_take, value_of};
 
 /// From how many entries on the core looks for IO before the next pass. asyncio looks before every pass; a pass of one
 /// entry is over in less time than the look takes.
@@ -111,7 +114,8 @@ impl Runner {
     }
 
     /// Whether runs answer Ctrl-C as asyncio's do: the first cancels the main task, which may clean up, and the run
-    /// raises [`KeyboardInterrupt`](crate::KeyboardInterrupt) where that ends it; the second ends the run at once.
+    /// raises [`KeyboardInterrupt`](crate::KeyboardInterrupt) where that ends it; the second is raised out of the run, as where a task
+    /// raises it.
     ///
     /// Told nothing, a run does so where asyncio's would: on the main thread, and where nobody else has asked for the
     /// signal. That can be known on Linux only; on other systems a run has to be told. A virtual clock's run has to be
@@ -189,8 +193,10 @@ impl Runner {
     /// Runs a coroutine to its end, as a task of the loop.
     ///
     /// # Errors
-    /// What the coroutine raises; `RuntimeError` inside a running loop, and after [`Runner::close`];
-    /// [`DeadlockError`] where the clock is virtual and the program can never go on.
+    /// What the coroutine raises; [`SystemExit`](crate::SystemExit) or [`KeyboardInterrupt`](crate::KeyboardInterrupt)
+    /// where any task raises it: if the coroutine has not ended by then, all tasks are cancelled and awaited;
+    /// `RuntimeError` inside a running loop, and after [`Runner::close`]; [`DeadlockError`] where the clock is virtual
+    /// and the program can never go on.
     #[track_caller]
     pub fn run<T, F>(&mut self, coroutine: F) -> Result<T>
     where
@@ -236,23 +242,27 @@ impl Runner {
         let cell = builder.prepare::<T>(MAIN_SLOT)?;
         let node = cell.node();
         let main = pin!(TaskFuture::new(cell.clone(), coroutine));
-        let outcome = |result: Result<()>| result.and_then(|()| node.core().state.lock().outcome());
         #[cfg(unix)]
-        if catches_interrupts {
-            let interrupts = Interrupts::listen(open.runtime(), &open.event_loop, &node)?;
-            let watched = pin!(interrupts.unless_aborted(main));
-            let result = open.run_main(&node, watched);
-            interrupts.outcome(&node, outcome(result))?;
-            return value_of(fetch_take(&cell));
-        }
-        outcome(open.run_main(&node, main))?;
-        value_of(fetch_take(&cell))
+        let interrupts = catches_interrupts
+            .then(|| Interrupts::listen(open.runtime(), &open.event_loop, &node))
+            .transpose()?;
+        let result = open.run_main(&node, main);
+        // Where an exit is raised in its place, it has been seen all the same.
+        let outcome = node.core().state.lock().outcome();
+        let result = result.and(outcome);
+        #[cfg(unix)]
+        let result = match &interrupts {
+            Some(interrupts) => interrupts.outcome(&node, result),
+            None => result,
+        };
+        result.and_then(|()| value_of(fetch_take(&cell)))
     }
 
     /// Cancels the tasks that are left and waits for them, then closes the loop. A second call does nothing.
     ///
     /// # Errors
-    /// [`DeadlockError`] where a task that was cancelled can never end; the loop is closed all the same.
+    /// [`DeadlockError`] where a task that was cancelled can never end, and [`SystemExit`](crate::SystemExit) or
+    /// [`KeyboardInterrupt`](crate::KeyboardInterrupt) where one raises it; the loop is closed all the same.
     pub fn close(&mut self) -> Result<()> {
         match std::mem::replace(&mut self.state, State::Closed) {
             State::Open(open) => (*open).close(),
@@ -274,23 +284,22 @@ impl Open {
         }
     }
 
-    /// Runs a task whose coroutine is on the caller's stack.
+    /// Runs a task whose coroutine is on the caller's stack. An exit that leaves it on its way ends everything.
     fn run_main(&self, node: &Node, main: Pin<&mut dyn Future<Output = ()>>) -> Result<()> {
-        match &self.runtime {
-            Core::One(_) => {
-                AnyCell::into_waker(node.clone()).wake();
-                self.run_until_complete(node, Some(main))
-            }
-            Core::Many(runtime) => {
-                let frame = self.frame();
-                runtime.block_on(main);
-                drop(frame);
-                if !node.core().is_done() {
-                    self.abandon(node);
-                }
-                Ok(())
-            }
+        let mut main = Some(main);
+        if let Core::One(_) = self.runtime {
+            AnyCell::into_waker(node.clone()).wake();
         }
+        let mut result = self.run_until_complete(node, &mut main);
+        if result.as_ref().is_err_and(Exception::is_exit) && !node.core().is_done() {
+            // The coroutine cannot outlive this call, so the tasks end here and not where the runner is closed. Another
+            // exit takes the place of the first.
+            result = self.end_all(&mut main).and(result);
+        }
+        if !node.core().is_done() {
+            self.abandon(node);
+        }
+        result
     }
 
     fn frame(&self) -> FrameGuard {
@@ -300,22 +309,37 @@ impl Open {
         })
     }
 
-    fn run_until_complete(
-        &self,
-        node: &Node,
-        mut main: Option<Pin<&mut dyn Future<Output = ()>>>,
-    ) -> Result<()> {
+    fn run_until_complete(&self, node: &Node, main: &mut Main<'_>) -> Result<()> {
         let frame = self.frame();
-        let event_loop = self.event_loop.clone();
-        let stop = add_internal(node, Box::new(move |_| event_loop.stop()));
-        let result = self.drive(&mut main);
+        if let Core::Many(runtime) = &self.runtime {
+            let waiting = pin!(async {
+                if let Some(main) = main {
+                    main.as_mut().await;
+                }
+                if !node.core().is_done() {
+                    // What it raises is for others to see.
+                    drop(WaitNode::new(node.clone()).await);
+                }
+            });
+            return runtime.block_on(self.event_loop.0.exit.unless_raised(waiting));
+        }
+        let (event_loop, is_over) = (self.event_loop.clone(), Arc::new(AtomicBool::new(false)));
+        let is_over_too = is_over.clone();
+        let stop = move |_: &Node| {
+            // ORDERING: Relaxed, twice; the loop's own thread.
+            if !is_over_too.load(Ordering::Relaxed) {
+                event_loop.stop();
+            }
+        };
+        let stop = add_internal(node, Box::new(stop));
+        let result = self.drive(main);
+        // An exit may leave it queued.
+        is_over.store(true, Ordering::Relaxed);
         if let Some(stop) = stop {
             node.core().remove_entry(stop);
         }
         drop(frame);
-        if !node.core().is_done() {
-            self.abandon(node);
-            result?;
+        if result.is_ok() && !node.core().is_done() {
             return Err(runtime_error("event loop stopped before Future completed"));
         }
         result
@@ -327,8 +351,7 @@ impl Open {
             return;
         };
         // ORDERING: Relaxed; the loop's own thread.
-        meta.slot
-            .store(NO_SLOT, std::sync::atomic::Ordering::Relaxed);
+        meta.slot.store(NO_SLOT, Ordering::Relaxed);
         self.event_loop.0.tasks.forget(meta);
     }
 
@@ -370,14 +393,12 @@ impl Open {
         });
         runtime
             .try_block_on(passes)
-            .map_err(|_| Exception::new(DeadlockError))
+            .map_err(|_| Exception::new(DeadlockError))?;
+        self.event_loop.0.exit.take()
     }
 
     fn close(self) -> Result<()> {
-        let result = match &self.runtime {
-            Core::One(_) => self.finish(),
-            Core::Many(runtime) => self.finish_parallel(runtime),
-        };
+        let result = self.finish();
         match &self.event_loop.0.body {
             Body::Exact(exact) => exact.close(),
             Body::Parallel(parallel) => parallel.close(),
@@ -399,38 +420,33 @@ impl Open {
         result
     }
 
-    fn finish_parallel(&self, runtime: &Runtime) -> Result<()> {
+    /// Cancels the tasks that are not done, waits for them, and reports their errors.
+    fn end_all(&self, main: &mut Main<'_>) -> Result<()> {
         let left = self.event_loop.0.tasks.snapshot();
+        if left.is_empty() {
+            return Ok(());
+        }
         let frame = self.frame();
         for node in &left {
             crate::tasks::cancel::cancel(node, &None);
         }
+        let all = gather_nodes(left.clone(), true, Box::new(|_| Ok(())));
+        drop(frame);
+        self.run_until_complete(&all.cell.node(), main)?;
         for node in &left {
-            // What it raises is reported below.
-            drop(runtime.block_on(crate::wait::WaitNode::new(node.clone())));
             self.report(node);
         }
-        drop(frame);
-        self.run_closing(self.event_loop.shutdown_asyncgens())
+        Ok(())
     }
 
     fn finish(&self) -> Result<()> {
-        let left = self.event_loop.0.tasks.snapshot();
-        if !left.is_empty() {
-            let frame = self.frame();
-            for node in &left {
-                crate::tasks::cancel::cancel(node, &None);
-            }
-            let all = gather_nodes(left.clone(), true, Box::new(|_| Ok(())));
-            drop(frame);
-            self.run_until_complete(&all.cell.node(), None)?;
-            for node in &left {
-                self.report(node);
-            }
-        }
+        self.end_all(&mut None)?;
         self.run_closing(self.event_loop.shutdown_asyncgens())?;
-        // What CPython uses for its executor.
-        self.run_closing(async { Ok(()) })
+        match self.runtime {
+            // What CPython uses for its executor.
+            Core::One(_) => self.run_closing(async { Ok(()) }),
+            Core::Many(_) => Ok(()),
+        }
     }
 
     /// Runs what belongs to the closing, as a task of the loop.

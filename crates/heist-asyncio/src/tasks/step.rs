@@ -185,6 +185,12 @@ fn suspend(core: &Core, waker: &Waker) -> Option<Message> {
 /// Completes the task, [S3].
 fn finish<T: Send + 'static>(node: &Node, result: Result<T>) {
     let core = node.core();
+    if let (Err(error), Some(meta)) = (&result, &core.meta) {
+        if error.is_exit() {
+            // First, so that whoever finds the task done finds the exit, too.
+            meta.event_loop.raise_exit(error.clone());
+        }
+    }
     let mut state = core.state.lock();
     let mark = core.step().is_some_and(StepFlags::take_mark);
     let waker = state.task().and_then(|task| task.waker.take());
@@ -206,8 +212,8 @@ fn finish<T: Send + 'static>(node: &Node, result: Result<T>) {
             state.complete_cancelled(None)
         }
         Err(error) => {
-            let report_to = core.meta.as_ref().map(|meta| meta.event_loop.clone());
-            state.complete_exception(error, report_to)
+            let event_loop = core.meta.as_ref().map(|meta| meta.event_loop.clone());
+            state.complete_exception(error, event_loop)
         }
     };
     drop(state);

@@ -16,6 +16,7 @@ mod world;
 mod asyncgens;
 mod barriers;
 mod eager;
+mod exits;
 mod foreign;
 mod futures;
 mod gather_macro;

@@ -407,9 +407,8 @@ fn errors_of_child_and_body_come_together_the_bodys_last() {
     });
 }
 
-/// CPython: test_taskgroups.TestTaskGroup.test_taskgroup_20a
 #[test]
-fn an_exit_request_of_the_body_is_raised_bare() {
+fn an_exit_of_the_body_is_raised_bare() {
     run(async {
         let result: asyncio::Result<()> = TaskGroup::scope(async |g| {
             g.create_task(fail_after(10, "child"))?;
@@ -422,22 +421,38 @@ fn an_exit_request_of_the_body_is_raised_bare() {
     });
 }
 
-/// CPython: test_taskgroups.TestTaskGroup.test_taskgroup_21a
-#[test]
-fn an_exit_request_of_a_child_is_raised_bare() {
+/// The errors of a group whose child fails with the one, and whose body then fails with the other.
+fn both_errors(child: Exception, body: Exception) -> Vec<Exception> {
     run(async {
         let result: asyncio::Result<()> = TaskGroup::scope(async |g| {
             g.create_task(async {
                 asyncio::sleep(ms(10)).await?;
-                asyncio::Result::<()>::Err(asyncio::SystemExit(3).into())
+                asyncio::Result::<()>::Err(child)
             })?;
             asyncio::sleep(ms(10_000)).await.ok();
-            Err(Oops("body").into())
+            Err(body)
         })
         .await;
-        assert!(result.unwrap_err().is::<asyncio::SystemExit>());
-        Ok(())
-    });
+        let error = result.unwrap_err();
+        let group = error.downcast_ref::<asyncio::ExceptionGroup>().unwrap();
+        Ok(group.exceptions().to_vec())
+    })
+}
+
+/// CPython: test_taskgroups.TestTaskGroup.test_taskgroup_20a
+#[test]
+fn a_base_error_of_the_body_is_one_of_the_group() {
+    let errors = both_errors(Oops("child").into(), asyncio::GeneratorExit.into());
+    assert!(errors[0].is::<Oops>() && errors[1].is::<asyncio::GeneratorExit>());
+    assert_eq!(errors.len(), 2);
+}
+
+/// CPython: test_taskgroups.TestTaskGroup.test_taskgroup_21a
+#[test]
+fn a_base_error_of_a_child_is_one_of_the_group() {
+    let errors = both_errors(asyncio::GeneratorExit.into(), Oops("body").into());
+    assert!(errors[0].is::<asyncio::GeneratorExit>() && errors[1].is::<Oops>());
+    assert_eq!(errors.len(), 2);
 }
 
 /// CPython: test_taskgroups.TestTaskGroup.test_taskgroup_22
