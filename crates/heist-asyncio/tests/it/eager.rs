@@ -54,11 +54,14 @@ fn a_task_that_does_not_wait_is_done_at_once() {
 #[test]
 fn a_task_that_waits_goes_on_later() {
     eagerly(|| async {
-        let task = asyncio::create_task(async {
-            asyncio::yield_now().await?;
+        let future = asyncio::Future::new();
+        let awaited = future.clone();
+        let task = asyncio::create_task(async move {
+            awaited.await?;
             Ok("finished after blocking")
         });
         assert!(!task.done());
+        future.set_result(())?;
         assert_eq!(task.await?, "finished after blocking");
         Ok(())
     });
@@ -79,9 +82,9 @@ fn a_task_that_is_done_at_once_refuses_a_cancel() {
 #[test]
 fn a_task_that_waits_can_be_cancelled() {
     eagerly(|| async {
-        let task = asyncio::create_task(async { asyncio::yield_now().await });
-        task.cancel_msg("cancelled");
-        assert!(!task.cancelled());
+        let task = asyncio::create_task(async { asyncio::Future::<()>::new().await });
+        assert!(task.cancel_msg("cancelled"));
+        assert_eq!(task.cancelling(), 1);
         let error = (&task).await.unwrap_err();
         assert_eq!(error.cancel_message(), Some("cancelled"));
         assert!(task.cancelled());
@@ -132,24 +135,22 @@ fn eager_tasks_that_wait_stay_listed() {
 fn what_an_eager_step_sets_does_not_leak() {
     eagerly(|| async {
         let cvar = std::sync::Arc::new(asyncio::ContextVar::with_default("cv", 0));
-        let inner = cvar.clone();
+        drop(cvar.set(1));
+        let (gate, steps) = (asyncio::Future::new(), Record::new());
+        let (inner, awaited, seen) = (cvar.clone(), gate.clone(), steps.clone());
         let task = asyncio::create_task(async move {
-            assert_eq!(inner.get()?, 1);
+            seen.push(inner.get()?);
             drop(inner.set(2));
-            asyncio::yield_now().await?;
-            assert_eq!(inner.get()?, 2);
+            awaited.await?;
+            seen.push(inner.get()?);
+            drop(inner.set(3));
+            seen.push(inner.get()?);
             Ok(())
         });
-        assert_eq!(cvar.get()?, 0);
-        task.cancel();
-        drop(cvar.set(1));
-        let inner = cvar.clone();
-        let second = asyncio::create_task(async move {
-            let seen = inner.get()?;
-            drop(inner.set(2));
-            Ok(seen)
-        });
-        assert_eq!((second.await?, cvar.get()?), (1, 1));
+        assert_eq!((steps.get(), cvar.get()?), (vec![1], 1));
+        gate.set_result(())?;
+        task.await?;
+        assert_eq!((steps.get(), cvar.get()?), (vec![1, 2, 3], 1));
         Ok(())
     });
 }

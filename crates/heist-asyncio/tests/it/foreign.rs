@@ -62,14 +62,15 @@ fn a_timeout_around_a_foreign_future_times_out() {
 #[test]
 fn a_group_whose_body_is_in_a_foreign_future_awaits_its_children() {
     on_both(|| async {
-        let order = Record::new();
+        let (order, started) = (Record::new(), asyncio::Event::new());
         let task = {
-            let order = order.clone();
+            let (order, started) = (order.clone(), started.clone());
             asyncio::create_task(async move {
                 let result: asyncio::Result<()> = asyncio::TaskGroup::scope(async |group| {
-                    let order = order.clone();
+                    let (order, started) = (order.clone(), started.clone());
                     group.create_task(async move {
-                        let result = asyncio::sleep(ms(10_000)).await;
+                        started.set();
+                        let result = asyncio::Future::<()>::new().await;
                         asyncio::yield_now().await?;
                         order.push("child");
                         result
@@ -82,7 +83,7 @@ fn a_group_whose_body_is_in_a_foreign_future_awaits_its_children() {
                 result
             })
         };
-        asyncio::sleep(ms(2)).await?;
+        started.wait().await?;
         task.cancel();
         assert!(task.await.unwrap_err().is_cancelled());
         assert_eq!(order.get(), ["child", "group"]);
