@@ -13,7 +13,6 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker, ready};
 
@@ -553,8 +552,7 @@ impl<Y, S> Future for Yield<'_, Y, S> {
 fn set_yielding(yielding: bool) -> bool {
     with_task(|task| {
         let step = task.core().step();
-        // ORDERING: Relaxed; who cancels needs no more than to see it some time.
-        step.is_some_and(|step| step.yielding.swap(yielding, Ordering::Relaxed))
+        step.is_some_and(|step| step.set_yielding(yielding))
     })
     .unwrap_or(false)
 }

@@ -15,7 +15,7 @@
 use std::any::Any;
 use std::panic::Location;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Wake, Waker};
 
 use parking_lot::Mutex;
@@ -24,6 +24,7 @@ use crate::contextvars::Context;
 use crate::events::{ErrorContext, EventLoop};
 use crate::exceptions::{Exception, InvalidStateError, Message, Result};
 use crate::few::Few;
+use crate::step_flags::StepFlags;
 
 /// A cell whose result type is forgotten.
 pub(crate) type Node = Arc<dyn AnyCell>;
@@ -73,86 +74,6 @@ pub(crate) struct TaskMeta {
     pub(crate) scheduled: AtomicBool,
     pub(crate) site: &'static Location<'static>,
     pub(crate) step: StepFlags,
-}
-
-/// What a task's step and those who cancel the task see of each other. The step reads and writes without the cell's
-/// lock, so that one that has nothing to do with a cancel takes none.
-///
-/// Under the lock alone a mark is set, taken or undone, and a wait added or removed. A step that finds no mark may
-/// miss one that is just being set: it finds it where it suspends, because it takes the lock before it suspends
-/// in anything but one of the facade's own waits, which the cancel finds itself, or a yield, which comes back.
-#[derive(Default)]
-pub(crate) struct StepFlags {
-    /// Written by the step, the last of the three.
-    pub(crate) started: AtomicBool,
-    /// Written by the step. Cleared before the step looks for a mark under the lock.
-    pub(crate) running: AtomicBool,
-    /// Suspended in a bare yield; written by the step.
-    pub(crate) yielding: AtomicBool,
-    /// An undelivered cancel; written under the lock.
-    must_cancel: AtomicBool,
-    /// How many waits there are; written under the lock.
-    n_waits: AtomicU32,
-    /// The state holds a context; written under the lock.
-    pub(crate) has_context: AtomicBool,
-    /// Which waker the state holds; written by the step.
-    waker: AtomicUsize,
-}
-
-impl StepFlags {
-    /// Whether the state holds this waker. To be called by the step: what polls a task is the same all its life, and
-    /// its wakers differ in their data.
-    pub(crate) fn has_waker(&self, waker: &Waker) -> bool {
-        // ORDERING: Relaxed; the step itself has written it.
-        self.waker.load(Ordering::Relaxed) == waker.data().addr()
-    }
-
-    /// To be called by the step that leaves this waker in the state.
-    pub(crate) fn set_waker(&self, waker: &Waker) {
-        // ORDERING: Relaxed; steps of one task follow each other.
-        self.waker.store(waker.data().addr(), Ordering::Relaxed);
-    }
-
-    pub(crate) fn is_marked(&self) -> bool {
-        // ORDERING: Acquire pairs with the store in `set_mark`: what came before the cancel is seen.
-        self.must_cancel.load(Ordering::Acquire)
-    }
-
-    /// To be called under the cell's lock.
-    pub(crate) fn set_mark(&self, mark: bool) {
-        // ORDERING: Release pairs with `is_marked`.
-        self.must_cancel.store(mark, Ordering::Release);
-    }
-
-    /// Takes the mark; to be called under the cell's lock.
-    pub(crate) fn take_mark(&self) -> bool {
-        let was_marked = self.is_marked();
-        if was_marked {
-            self.set_mark(false);
-        }
-        was_marked
-    }
-
-    /// To be called under the cell's lock.
-    pub(crate) fn set_n_waits(&self, n: usize) {
-        // ORDERING: Relaxed; a step asks for its own waits, and who else removes one is about to wake it.
-        self.n_waits
-            .store(u32::try_from(n).unwrap_or(u32::MAX), Ordering::Relaxed);
-    }
-
-    pub(crate) fn has_waits(&self) -> bool {
-        // ORDERING: Relaxed; see `set_n_waits`.
-        self.n_waits.load(Ordering::Relaxed) > 0
-    }
-
-    /// Suspended in a future that is not the facade's, which no cancel can reach. Asked under the cell's lock.
-    pub(crate) fn is_in_foreign_future(&self) -> bool {
-        // ORDERING: Acquire on the one that is written last; a step that begins just now is woken once too often.
-        self.started.load(Ordering::Acquire)
-            && !self.running.load(Ordering::Relaxed)
-            && !self.yielding.load(Ordering::Relaxed)
-            && !self.has_waits()
-    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -27,6 +27,8 @@ mod runners;
 mod semaphore;
 pub mod signals;
 mod staggered;
+mod step_flags;
+mod sync;
 mod taskgroups;
 mod tasks;
 mod threads;

@@ -1,20 +1,19 @@
 //! The one leaf: how a task waits on a cell.
 //!
 //! Rules, in the order of a leaf's first poll: `[W1]` a done cell gives its outcome at once and is no cancel point;
-//! `[W2]` a task that awaits itself gets an error one step later; `[W3]` else it registers, and then a pending
-//! cancel of the task is forwarded to the cell. Resumed: `[W4]` a pending cancel replaces the outcome, unless that
+//! `[W2]` a task that awaits itself gets an error one step later; `[W3]` else it registers; a pending cancel
+//! of the task is forwarded where its step ends. Resumed: `[W4]` a pending cancel replaces the outcome, unless that
 //! is a cancellation already. Dropped: `[W5]` both sides forget the registration.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
-use crate::cell::{AnyCell, Cell, Core, Node, State, StepFlags, Wait};
+use crate::cell::{AnyCell, Cell, Core, Node, State, Wait};
 use crate::events::{current_node, with_task};
 use crate::exceptions::{Exception, InvalidStateError, Message, Result, runtime_error};
-use crate::tasks::cancel::cancel_wait;
+use crate::step_flags::StepFlags;
 
 /// Where a leaf stands.
 #[derive(Default)]
@@ -120,8 +119,7 @@ fn register<W: Waited>(
         // [W2]
         drop(state);
         if let Some(step) = node.core().step() {
-            // ORDERING: Relaxed; who cancels needs no more than to see it some time.
-            step.yielding.store(true, Ordering::Relaxed);
+            step.set_yielding(true);
         }
         *registration = Registration::AwaitsItself;
         cx.waker().wake_by_ref();
@@ -137,20 +135,9 @@ fn register<W: Waited>(
             node: node.node(),
         };
         let mut state = core.state.lock();
-        let mut mark = None;
         if let (Some(half), Some(step)) = (state.task(), core.step()) {
             half.waits.push(wait);
             step.set_n_waits(half.waits.len());
-            mark = step.is_marked().then_some(step);
-        }
-        let mark = mark.map(|step| (step, state.cancel_message.clone()));
-        drop(state);
-        if let Some((step, message)) = mark {
-            if cancel_wait(&node.node(), id, &message) {
-                let state = core.state.lock();
-                step.set_mark(false);
-                drop(state);
-            }
         }
     }
     *registration = Registration::Waiting { id, task };

@@ -4,13 +4,15 @@
 //! the request as its mark; `[K3]` a cell that refuses (it is done) leaves the mark with the task that waits on it;
 //! `[K4]` between reading what a task waits on and cancelling that, no lock is held: the registration's number
 //! proves that the task still waits there, else the task is read again. A chain of tasks is walked, not recursed;
-//! only a gather fans out. A circle of tasks ends the walk.
+//! only a gather fans out. A circle of tasks ends the walk; `[K5]` a request to a task that is in a step is a mark,
+//! and is forwarded to all that the task waits on where the step ends.
 
 use std::sync::Arc;
 use std::task::Waker;
 
 use crate::cell::{Completion, Node, Role, Wait, is_same_node};
 use crate::exceptions::Message;
+use crate::step_flags::StepFlags;
 
 /// What a cell does with a request.
 enum Answer {
@@ -29,9 +31,22 @@ pub(crate) fn cancel(node: &Node, message: &Message) -> bool {
     walk(node.clone(), None, message)
 }
 
-/// Requests cancellation of a cell that a task waits on through this registration.
-pub(crate) fn cancel_wait(node: &Node, id: u64, message: &Message) -> bool {
-    walk(node.clone(), Some(id), message)
+/// Forwards the mark of a task that suspends to what it waits on, `[K5]`.
+#[cold]
+pub(crate) fn forward_mark(task: &Node) {
+    let Some(step) = task.core().step() else {
+        return;
+    };
+    let mut state = task.core().state.lock();
+    let waits = match state.task() {
+        Some(half) if !half.waits.is_empty() && step.take_mark() => {
+            half.waits.iter().cloned().collect()
+        }
+        _ => return,
+    };
+    let message = state.cancel_message.clone();
+    drop(state);
+    fan_out(task, waits, &message);
 }
 
 fn walk(first: Node, mut id: Option<u64>, message: &Message) -> bool {
@@ -163,7 +178,8 @@ fn ask(node: &Node, id: Option<u64>, message: &Message) -> Answer {
         }
         Role::Task(task) => {
             task.n_cancels += 1;
-            if !task.waits.is_empty() {
+            let is_suspended = !step.is_some_and(StepFlags::mark_running);
+            if is_suspended && !task.waits.is_empty() {
                 return Answer::Follow(task.waits.iter().cloned().collect());
             }
             Answer::Marked(step.and_then(|step| {

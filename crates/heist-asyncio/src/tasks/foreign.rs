@@ -7,7 +7,6 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::atomic::Ordering;
 use std::task::Poll;
 
 use crate::events::with_task;
@@ -39,8 +38,7 @@ fn undeliverable() -> Option<Message> {
     with_task(|task| {
         let step = task.core().step().filter(|step| step.is_marked())?;
         let state = task.core().state.lock();
-        // ORDERING: Relaxed; the task itself has written it.
-        let is_stuck = !step.has_waits() && !step.yielding.load(Ordering::Relaxed);
+        let is_stuck = !step.has_waits() && !step.is_yielding();
         (is_stuck && step.take_mark()).then(|| state.cancel_message.clone())
     })
     .flatten()

@@ -12,15 +12,14 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Waker};
 
 use crate::base_events::{LocalFuture, NO_SLOT, Ready, driven_here};
-use crate::cell::{
-    AnyCell, Cell, Node, Role, StepFlags, TaskMeta, TaskState, is_same_node, task_name,
-};
+use crate::cell::{AnyCell, Cell, Node, Role, TaskMeta, TaskState, is_same_node, task_name};
 use crate::contextvars;
 use crate::events::{Body, EventLoop, current_node, snapshot_context};
 use crate::exceptions::{Exception, Result, runtime_error};
 use crate::futures::{CallbackId, Future};
 use crate::parallel::Parallel;
 use crate::registry::next_id;
+use crate::step_flags::StepFlags;
 use crate::wait::{Waiting, fetch_clone, fetch_take};
 
 mod as_completed;
@@ -123,8 +122,8 @@ impl TaskHandle {
         let step = self.0.core().step();
         let mut state = self.0.core().state.lock();
         let waker = state.task().and_then(|task| {
-            // ORDERING: Relaxed; a step that ends now has left its waker, or takes the lock to do so.
-            task.woken = step.is_some_and(|step| step.running.load(Ordering::Relaxed));
+            // A step that ends now has left its waker, or takes the lock to do so.
+            task.woken = step.is_some_and(StepFlags::is_running);
             task.waker.clone()
         });
         drop(state);

@@ -3,7 +3,6 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -114,8 +113,7 @@ impl Future for Yield {
         self.yielded = true;
         with_task(|task| {
             if let Some(step) = task.core().step() {
-                // ORDERING: Relaxed; who cancels needs no more than to see it some time.
-                step.yielding.store(true, Ordering::Relaxed);
+                step.set_yielding(true);
             }
         });
         cx.waker().wake_by_ref();

@@ -10,13 +10,14 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 
-use crate::cell::{Cell, Core, Node, Status, StepFlags};
+use crate::cell::{Cell, Core, Node, Status};
 use crate::events::{Frame, swap_frame};
 use crate::exceptions::{Exception, Message, PanicError, Result};
+use crate::step_flags::StepFlags;
 use crate::tasks::TaskHandle;
+use crate::tasks::cancel::forward_mark;
 
 pin_project_lite::pin_project! {
     /// A coroutine and the cell that it fills.
@@ -70,7 +71,7 @@ impl<T: Send + 'static, F: Future<Output = Result<T>>> Future for TaskFuture<T, 
         }
         let mut inner = swap_frame(outer);
         if let (Step::Pending, Some(node)) = (&step, &inner.task) {
-            let Some(message) = suspend(node.core(), cx.waker()) else {
+            let Some(message) = suspend(node, cx.waker()) else {
                 if watch.is_some() {
                     report_slow(node, watch);
                 }
@@ -142,29 +143,31 @@ fn enter(core: &Core) -> (Option<crate::contextvars::Context>, Option<Message>) 
     let Some(step) = core.step() else {
         return (None, None);
     };
-    // ORDERING: Relaxed twice, then Release: see `StepFlags::is_in_foreign_future`.
-    step.yielding.store(false, Ordering::Relaxed);
-    step.running.store(true, Ordering::Relaxed);
-    let is_first = !step.started.load(Ordering::Relaxed);
-    step.started.store(true, Ordering::Release);
+    let is_first = step.begin();
     let context = core.has_context().then(|| core.own_context()).flatten();
     (context, is_first.then(|| core.take_mark()).flatten())
 }
 
-/// Ends a step that suspends; the message where the coroutine must be dropped, [S4].
-fn suspend(core: &Core, waker: &Waker) -> Option<Message> {
+/// Ends a step that suspends, and forwards the mark of a cancel that came during it; the message where the coroutine
+/// must be dropped, [S4].
+fn suspend(node: &Node, waker: &Waker) -> Option<Message> {
+    let core = node.core();
     let step = core.step()?;
     let has_waker = step.has_waker(waker);
-    // ORDERING: Relaxed; the task itself has written it.
-    let comes_back = step.has_waits() || step.yielding.load(Ordering::Relaxed);
-    if comes_back && has_waker {
-        // ORDERING: Relaxed; a cancel finds the wait, or leaves a mark to the next step.
-        step.running.store(false, Ordering::Relaxed);
+    let has_waits = step.has_waits();
+    if has_waker && has_waits {
+        if step.end() {
+            forward_mark(node);
+        }
+        return None;
+    }
+    if has_waker && step.is_yielding() {
+        // It comes back by itself, and finds its mark then.
+        step.end_yielding();
         return None;
     }
     let mut state = core.state.lock();
-    // ORDERING: Relaxed; a cancel that comes for a foreign future looks under the lock.
-    step.running.store(false, Ordering::Relaxed);
+    let is_marked = step.end();
     let task = state.task()?;
     let mut old = None;
     if !has_waker {
@@ -176,6 +179,9 @@ fn suspend(core: &Core, waker: &Waker) -> Option<Message> {
     let message = is_stuck.then(|| state.cancel_message.clone());
     drop(state);
     drop(old);
+    if is_marked && has_waits {
+        forward_mark(node);
+    }
     if is_woken {
         waker.wake_by_ref();
     }

@@ -94,13 +94,16 @@ fn a_group_whose_body_is_in_a_foreign_future_awaits_its_children() {
 #[test]
 fn cancellable_gives_the_error_to_code_that_cleans_up() {
     on_both(|| async {
-        let task = asyncio::create_task(async {
+        let started = asyncio::Event::new();
+        let starts = started.clone();
+        let task = asyncio::create_task(async move {
+            starts.set();
             let result = asyncio::cancellable(pending::<()>()).await;
             assert!(result.unwrap_err().is_cancelled());
             asyncio::yield_now().await?;
             Ok("cleaned up")
         });
-        asyncio::sleep(ms(1)).await?;
+        started.wait().await?;
         task.cancel_msg("stop");
         assert_eq!(task.await?, "cleaned up");
         Ok(())
@@ -124,23 +127,60 @@ fn a_core_timer_is_a_foreign_future() {
     });
 }
 
+/// Waits in two branches, which are both told of a cancel.
+async fn joins() -> asyncio::Result<()> {
+    let event = asyncio::Event::new();
+    let queue = asyncio::Queue::<i32>::new(0);
+    let (a, b, c) = join!(event.wait(), queue.get(), async {
+        asyncio::Result::<i32>::Ok(1)
+    });
+    assert!(a.unwrap_err().is_cancelled() && b.unwrap_err().is_cancelled());
+    assert_eq!(c.unwrap(), 1);
+    assert_eq!(event.n_waiting(), 0);
+    Ok(())
+}
+
 #[test]
 fn a_cancel_reaches_every_branch_of_a_join() {
     on_both(|| async {
-        let task = asyncio::create_task(async {
-            let event = asyncio::Event::new();
-            let queue = asyncio::Queue::<i32>::new(0);
-            let (a, b, c) = join!(event.wait(), queue.get(), async {
-                asyncio::Result::<i32>::Ok(1)
-            });
-            assert!(a.unwrap_err().is_cancelled() && b.unwrap_err().is_cancelled());
-            assert_eq!(c.unwrap(), 1);
-            assert_eq!(event.n_waiting(), 0);
-            Ok(())
+        let started = asyncio::Event::new();
+        let starts = started.clone();
+        let task = asyncio::create_task(async move {
+            starts.set();
+            joins().await
         });
-        asyncio::sleep(ms(1)).await?;
+        started.wait().await?;
         task.cancel();
         task.await
+    });
+}
+
+/// Holds to [F1].
+#[test]
+fn a_cancel_in_the_step_reaches_every_branch_of_a_join() {
+    on_both(|| async {
+        asyncio::create_task(async {
+            asyncio::current_task().unwrap().cancel();
+            joins().await
+        })
+        .await
+    });
+}
+
+/// Holds to [F1], [K5].
+#[test]
+fn a_cancel_between_two_branches_reaches_both() {
+    on_both(|| async {
+        asyncio::create_task(async {
+            let (first, second) = (asyncio::Event::new(), asyncio::Event::new());
+            let (a, b) = join!(first.wait(), async {
+                asyncio::current_task().unwrap().cancel();
+                second.wait().await
+            });
+            assert!(a.unwrap_err().is_cancelled() && b.unwrap_err().is_cancelled());
+            Ok(())
+        })
+        .await
     });
 }
 

@@ -1,0 +1,122 @@
+//! Models of what a task's step and a cancel on another thread see of each other. `cargo xtask loom` runs them.
+#![cfg(heist_loom)]
+
+#[expect(dead_code, reason = "the models call what a race is about")]
+#[path = "../src/step_flags.rs"]
+mod step_flags;
+
+/// The atomics that `step_flags.rs` uses here.
+mod sync {
+    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering, fence};
+
+    pub(crate) fn between_seq_cst() {
+        fence(Ordering::SeqCst);
+    }
+}
+
+use loom::sync::{Arc, Mutex};
+use loom::thread;
+use step_flags::StepFlags;
+
+/// A task with its lock, in a step.
+#[derive(Default)]
+struct Task {
+    flags: StepFlags,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    n_waits: usize,
+    /// How often what the task waits on was told of a cancel.
+    told: usize,
+    woken: bool,
+}
+
+impl Task {
+    fn in_a_step() -> Arc<Task> {
+        let task = Arc::new(Task::default());
+        task.flags.begin();
+        task
+    }
+
+    /// As `cancel.rs` asks a task.
+    fn cancel(&self) {
+        let mut state = self.state.lock().unwrap();
+        let is_suspended = !self.flags.mark_running();
+        if is_suspended && state.n_waits > 0 {
+            state.told += 1;
+            return;
+        }
+        self.flags.set_mark(true);
+        state.woken = self.flags.is_in_foreign_future();
+    }
+
+    /// As `wait.rs` registers a wait.
+    fn wait(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.n_waits += 1;
+        self.flags.set_n_waits(state.n_waits);
+    }
+
+    /// As `step.rs` suspends a task that waits.
+    fn suspend(&self) {
+        if self.flags.end() {
+            let mut state = self.state.lock().unwrap();
+            if self.flags.take_mark() {
+                state.told += state.n_waits;
+            }
+        }
+    }
+}
+
+/// Holds to [F1], [F2].
+#[test]
+fn a_cancel_is_told_once_to_what_the_task_waits_on() {
+    loom::model(|| {
+        let task = Task::in_a_step();
+        let cancelled = task.clone();
+        let canceller = thread::spawn(move || cancelled.cancel());
+        task.wait();
+        task.suspend();
+        canceller.join().unwrap();
+        assert_eq!(task.state.lock().unwrap().told, 1);
+        assert!(!task.flags.is_marked());
+    });
+}
+
+/// Holds to [F1]: what a cancel in the middle of a step does not find is told where the step ends.
+#[test]
+fn a_cancel_between_two_waits_is_told_to_both() {
+    loom::model(|| {
+        let task = Task::in_a_step();
+        task.wait();
+        let cancelled = task.clone();
+        let canceller = thread::spawn(move || {
+            let _state = cancelled.state.lock().unwrap();
+            !cancelled.flags.mark_running()
+        });
+        task.wait();
+        task.suspend();
+        let found_it_suspended = canceller.join().unwrap();
+        let told = task.state.lock().unwrap().told;
+        assert_eq!(told, if found_it_suspended { 0 } else { 2 });
+    });
+}
+
+/// Holds to [F3].
+#[test]
+fn a_cancel_wakes_a_task_in_a_foreign_future_or_is_found_by_its_step() {
+    loom::model(|| {
+        let task = Task::in_a_step();
+        let cancelled = task.clone();
+        let canceller = thread::spawn(move || cancelled.cancel());
+        let is_dropped = {
+            let _state = task.state.lock().unwrap();
+            task.flags.end();
+            task.flags.is_in_foreign_future() && task.flags.take_mark()
+        };
+        canceller.join().unwrap();
+        assert_ne!(is_dropped, task.state.lock().unwrap().woken);
+    });
+}
