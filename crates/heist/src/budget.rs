@@ -33,6 +33,9 @@ pub(crate) const LIMIT: Duration = Duration::from_millis(1);
 /// A poll may go on for this part of the limit before its leaves make it yield.
 const PART: u64 = 4;
 
+/// A poll that takes this part of its budget is slow: 50 µs.
+const SLOW_PART: u64 = 5;
+
 /// Looks between two reads of the cycle counter.
 const LOOKS: u32 = 32;
 
@@ -128,6 +131,13 @@ pub(crate) fn poll_length() -> Length {
         true => Length::Computed,
         false => Length::Long,
     }
+}
+
+/// The poll whose length was just asked for was slow: what it had woken should not have waited for its end.
+#[inline]
+pub(crate) fn was_slow() -> bool {
+    let (began, deadline) = (BEGAN.get(), DEADLINE.get());
+    ENDED.get() - began >= (deadline - began) / SLOW_PART
 }
 
 /// The moment of the last `poll_length`, once.

@@ -1,7 +1,7 @@
 //! A poll that keeps to its budget is not long.
 
 use super::{LIMIT, Length, begin_poll, end_poll, poll_length, poll_proceed};
-use crate::clock::tsc::Scale;
+use crate::clock::tsc::{Scale, Ticks};
 use std::task::{Context, Waker};
 
 /// A poll that goes on until its leaves make it yield; how long was it?
@@ -49,5 +49,19 @@ fn a_poll_that_blocks_is_long_and_has_not_computed() {
     begin_poll(scale.ticks(), scale.ticks_in(LIMIT));
     crate::scheduler::park::Parker::new().park(Some(4 * LIMIT));
     assert_eq!(poll_length(), Length::Long);
+    end_poll();
+}
+
+#[test]
+fn a_poll_is_slow_from_a_fifth_of_its_budget_on() {
+    let scale = Scale::get();
+    let limit = scale.ticks_in(LIMIT);
+    let slow = Ticks(scale.ticks().0 - limit / 20);
+    begin_poll(slow, limit);
+    poll_length();
+    assert!(super::was_slow());
+    begin_poll(scale.ticks(), u64::MAX / 2);
+    poll_length();
+    assert!(!super::was_slow());
     end_poll();
 }

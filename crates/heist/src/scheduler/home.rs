@@ -401,6 +401,7 @@ impl Schedule for &'static Home {
     #[inline]
     fn polled(&self, weight: &Weight, goes_on: bool) {
         let length = budget::poll_length();
+        weight.set_slow(budget::was_slow());
         // Relaxed: set before the runtime reaches other threads.
         if !self.learns.load(Relaxed) {
             return;

@@ -139,6 +139,14 @@ impl Idle {
         Counts(self.word.load(SeqCst)).awake() == 0
     }
 
+    /// Some worker is parked or searches. A hint.
+    #[inline]
+    pub(crate) fn has_takers(&self) -> bool {
+        // Relaxed: a hint.
+        let counts = Counts(self.word.load(Relaxed));
+        counts.searching() > 0 || counts.awake() < counts.workers()
+    }
+
     /// How many regular workers there are.
     #[inline]
     pub(crate) fn workers(&self) -> usize {

@@ -52,6 +52,8 @@ pub(crate) struct Core {
     is_spare: bool,
     /// It polls a heavy task.
     computes: bool,
+    /// It polls a task whose last poll was slow.
+    slow: bool,
     /// When heavy tasks have waited long enough for their share.
     heavy_due: Ticks,
     /// Wakes come from a turn of the driver: queue them, and wake a peer once, afterwards.
@@ -95,6 +97,7 @@ impl Core {
             n_wakes: 0,
             searching: false,
             computes: false,
+            slow: false,
             heavy_due: Ticks::default(),
             in_turn: false,
             in_poll: false,
@@ -178,6 +181,11 @@ impl Core {
         if self.in_turn {
             self.queue.push_back(runnable);
             return false;
+        }
+        if self.slow && self.shared.home.idle.has_takers() {
+            // In the slot it would wait for the rest of the poll. Where nobody would take it, it does so anyway.
+            self.queue.push_back(runnable);
+            return true;
         }
         self.queue.push_lifo(runnable)
     }
@@ -307,6 +315,7 @@ impl Core {
     #[inline]
     fn begin_poll(&mut self, runnable: &Runnable) {
         self.in_poll = true;
+        self.slow = runnable.weight().is_slow();
         self.stamp = runnable.take_wake_stamp();
         budget::begin_poll(self.now, self.shared.budget_limit);
         let remote = self.remote();
@@ -646,6 +655,7 @@ pub(crate) fn block_in_place<R>(f: impl FnOnce() -> R) -> R {
     debug_assert!(!searching, "a worker that runs a task does not search");
     // What the poll has written down of itself is not true of whoever plays the worker next.
     core.computes = false;
+    core.slow = false;
     core.in_poll = false;
     let polled = core.remote().polled();
     core.remote().forget_poll();

@@ -7,6 +7,8 @@
 //! go on at once, is: then a single short one makes it light again.
 //!
 //! Heavy tasks wait in a queue of their own and run when nothing light is ready (`scheduler.rs`).
+//!
+//! A task is *slow* if its last poll was, though it may be far from heavy: what it wakes is better run elsewhere.
 
 use crate::budget::Length;
 use crate::sync::AtomicU32;
@@ -43,12 +45,13 @@ pub(crate) enum Class {
 /// sees an old value only takes the other queue.
 #[derive(Debug)]
 pub(crate) struct Weight(
-    /// The weight, and above it where the sites' table remembers the task's spawn site.
+    /// The weight, above it whether the task is slow, and where the sites' table remembers its spawn site.
     AtomicU32,
 );
 
 const SITE_SHIFT: u32 = 16;
-const WEIGHT_MASK: u32 = (1 << SITE_SHIFT) - 1;
+const SLOW: u32 = 1 << (SITE_SHIFT - 1);
+const WEIGHT_MASK: u32 = SLOW - 1;
 
 impl Weight {
     pub(super) fn newborn() -> Self {
@@ -62,14 +65,29 @@ impl Weight {
 
     #[inline]
     fn set(&self, weight: u32) {
-        let site = self.0.load(Relaxed) & !WEIGHT_MASK;
-        self.0.store(site | weight, Relaxed);
+        let others = self.0.load(Relaxed) & !WEIGHT_MASK;
+        self.0.store(others | weight, Relaxed);
     }
 
     /// Written before the task is published.
     pub(crate) fn set_site(&self, site: u16) {
         let site = u32::from(site) << SITE_SHIFT;
         self.0.store(site | self.get(), Relaxed);
+    }
+
+    /// The last poll was slow.
+    #[inline]
+    pub(crate) fn is_slow(&self) -> bool {
+        self.0.load(Relaxed) & SLOW != 0
+    }
+
+    #[inline]
+    pub(crate) fn set_slow(&self, slow: bool) {
+        let old = self.0.load(Relaxed);
+        let new = if slow { old | SLOW } else { old & !SLOW };
+        if new != old {
+            self.0.store(new, Relaxed);
+        }
     }
 
     pub(crate) fn site(&self) -> u16 {

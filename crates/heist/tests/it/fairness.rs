@@ -240,3 +240,32 @@ fn a_task_that_yields_alone_wakes_nobody() {
     let parked = parks() - before;
     assert!(parked < 1_000, "{parked} parks beside 20,000 yields");
 }
+
+/// What a task wakes whose polls are slow is run by another worker, long before the monitor would look.
+#[test]
+fn what_a_slow_task_wakes_does_not_wait_for_its_poll() {
+    let runtime = workers(2);
+    let burn = |duration: Duration, done: &dyn Fn() -> bool| {
+        let start = heist::time::Instant::now();
+        while start.elapsed() < duration && !done() {
+            std::hint::spin_loop();
+        }
+        start.elapsed()
+    };
+    let task = runtime.spawn(async move {
+        for _ in 0..1_000 {
+            burn(Duration::from_micros(200), &|| false);
+            heist::task::yield_now().await;
+            let ran = Arc::new(AtomicBool::new(false));
+            let runs = ran.clone();
+            let child = heist::spawn(async move { runs.store(true, Ordering::SeqCst) });
+            let took = burn(Duration::from_micros(900), &|| ran.load(Ordering::SeqCst));
+            child.await.unwrap();
+            if took < Duration::from_micros(900) {
+                return true;
+            }
+        }
+        false
+    });
+    assert!(runtime.block_on(task).unwrap());
+}

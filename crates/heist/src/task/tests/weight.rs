@@ -1,7 +1,7 @@
 //! What polls say of a task's weight.
 
 use crate::budget::Length;
-use crate::task::Weight;
+use crate::task::{Class, Weight};
 
 /// Whether a newborn task is heavy after each of these polls, long or not.
 fn judged(weight: &Weight, polls: &[bool]) -> Vec<bool> {
@@ -73,4 +73,21 @@ fn one_poll_that_computed_is_heavy_if_the_task_goes_on() {
     assert_eq!(judged(&weight, &[false]), [false]);
     weight.record(Length::Computed, false);
     assert!(weight.record(Length::Computed, false), "twice in a row");
+}
+
+#[test]
+fn slow_is_of_the_last_poll_alone_and_touches_nothing_else() {
+    let weight = Weight::newborn();
+    weight.set_site(u16::MAX);
+    assert!(!weight.is_slow());
+    weight.set_slow(true);
+    assert!(weight.is_slow() && !weight.is_heavy() && weight.never_waited());
+    assert_eq!(judged(&weight, &[true, true]), [false, true]);
+    assert!(weight.is_slow());
+    weight.set_slow(false);
+    assert!(!weight.is_slow() && weight.is_heavy());
+    weight.fix_heavy();
+    weight.set_slow(true);
+    assert_eq!(weight.class(), Class::Declared);
+    assert_eq!(weight.site(), u16::MAX);
 }
