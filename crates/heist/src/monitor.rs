@@ -108,10 +108,10 @@ impl Watch {
         self.next_look = u64::MAX;
         self.calm = self.calm.saturating_add(1);
         for (worker, remote) in shared.in_use().iter().enumerate() {
-            let Some((task, began)) = remote.poll() else {
+            let Some((task, began)) = remote.record.poll() else {
                 continue;
             };
-            let (lasted, class) = (now.since(began), remote.polled_class());
+            let (lasted, class) = (now.since(began), remote.record.class());
             // One that is known to be heavy has seen to the others' needs itself.
             let light = class == Class::Light;
             if lasted <= self.limit {

@@ -44,6 +44,11 @@ mod idle;
 pub(crate) mod local;
 pub(crate) mod park;
 pub(crate) mod queue;
+#[cfg(not(heist_no_monitor))]
+pub(crate) mod record;
+#[cfg(heist_no_monitor)]
+#[path = "scheduler/no_record.rs"]
+pub(crate) mod record;
 pub(crate) mod shared;
 pub(crate) mod sites;
 pub(crate) mod spare;

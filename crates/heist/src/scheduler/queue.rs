@@ -4,15 +4,23 @@
 //! cache. Three tenants in a row may go before the queue gets its turn.
 //!
 //! Thieves take from the deque. The slot's tenant is taken only from a worker that has been in one poll
-//! for long ([`Aged`]): its owner pays a few plain loads and stores for that (`sync/biased.rs`).
+//! for long ([`Aged`]).
 //!
 //! Tests: `scheduler/tests/queue.rs` holds the deque and its twin to a `VecDeque`.
 
-use crate::sync::atomic::Ordering::Relaxed;
-use crate::sync::biased::{Guest, Owner, biased};
+#[cfg(not(heist_plain_slot))]
+#[path = "queue/slot.rs"]
+mod slot;
+
+#[cfg(heist_plain_slot)]
+#[path = "queue/plain_slot.rs"]
+mod slot;
+
+pub(crate) use slot::Aged;
+
 use crate::sync::deque::{Injector, Steal, Stealer, Worker};
-use crate::sync::{Arc, AtomicBool};
 use crate::task::Runnable;
+use slot::Slot;
 use std::fmt;
 
 /// Tenants of the slot that may run in a row.
@@ -21,47 +29,17 @@ const MAX_LIFO_STREAK: u32 = 3;
 /// See the module.
 pub(crate) struct LocalQueue {
     deque: Worker<Runnable>,
-    lifo: Owner<Option<Runnable>>,
-    /// The slot has a tenant. Written by whoever is at the slot; else a hint, so all is Relaxed.
-    occupied: Arc<AtomicBool>,
+    lifo: Slot,
     lifo_streak: u32,
-}
-
-/// The slot, for whoever finds that its tenant has waited for long.
-#[derive(Debug)]
-pub(crate) struct Aged {
-    slot: Guest<Option<Runnable>>,
-    occupied: Arc<AtomicBool>,
-}
-
-impl Aged {
-    /// Takes the tenant, unless the worker is at the slot right now.
-    pub(crate) fn take(&self) -> Option<Runnable> {
-        // The barrier is dear.
-        if !self.occupied.load(Relaxed) {
-            return None;
-        }
-        let take = |slot: &mut Option<Runnable>| {
-            self.occupied.store(false, Relaxed);
-            slot.take()
-        };
-        self.slot.try_with(take).flatten()
-    }
 }
 
 impl LocalQueue {
     /// The queue, and its slot as others see it.
     pub(crate) fn new() -> (Self, Aged) {
-        let (lifo, slot) = biased(None);
-        let occupied = Arc::new(AtomicBool::new(false));
-        let aged = Aged {
-            slot,
-            occupied: occupied.clone(),
-        };
+        let (lifo, aged) = Slot::new();
         let queue = Self {
             deque: Worker::new_fifo(),
             lifo,
-            occupied,
             lifo_streak: 0,
         };
         (queue, aged)
@@ -74,29 +52,13 @@ impl LocalQueue {
     /// Into the slot; its tenant moves to the queue. `true` if that happened.
     #[inline]
     pub(crate) fn push_lifo(&mut self, runnable: Runnable) -> bool {
-        let tenant = self.lifo.with(|slot| {
-            self.occupied.store(true, Relaxed);
-            slot.replace(runnable)
-        });
-        match tenant {
+        match self.lifo.replace(runnable) {
             None => false,
             Some(tenant) => {
                 self.deque.push(tenant);
                 true
             }
         }
-    }
-
-    #[inline]
-    fn take_lifo(&mut self) -> Option<Runnable> {
-        // Nobody else sets it.
-        if !self.occupied.load(Relaxed) {
-            return None;
-        }
-        self.lifo.with(|slot| {
-            self.occupied.store(false, Relaxed);
-            slot.take()
-        })
     }
 
     #[inline]
@@ -107,18 +69,18 @@ impl LocalQueue {
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<Runnable> {
         if self.lifo_streak < MAX_LIFO_STREAK {
-            if let Some(runnable) = self.take_lifo() {
+            if let Some(runnable) = self.lifo.take() {
                 self.lifo_streak += 1;
                 return Some(runnable);
             }
         }
         self.lifo_streak = 0;
-        self.deque.pop().or_else(|| self.take_lifo())
+        self.deque.pop().or_else(|| self.lifo.take())
     }
 
     /// Moves the slot's tenant to where others can steal it. `true` if there was one.
     pub(crate) fn flush_lifo(&mut self) -> bool {
-        match self.take_lifo() {
+        match self.lifo.take() {
             None => false,
             Some(tenant) => {
                 self.deque.push(tenant);
@@ -128,7 +90,7 @@ impl LocalQueue {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.deque.len() + usize::from(self.occupied.load(Relaxed))
+        self.deque.len() + usize::from(self.lifo.is_occupied())
     }
 
     /// Nothing that others could steal.

@@ -6,6 +6,7 @@ use super::alarm::Alarm;
 use super::home::{Home, Resident};
 use super::park::{Parker, Unpark};
 use super::queue::{Aged, LocalQueue};
+use super::record::{self, Record};
 use super::spare::Called;
 use super::worker::{Core, run};
 use super::{Drive, Policy};
@@ -15,8 +16,8 @@ use crate::metrics::{WorkerCounters, WorkerMetrics};
 use crate::report::PanicHook;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::deque::Stealer;
-use crate::sync::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, CachePadded, Condvar, Mutex};
-use crate::task::{Class, Id, JoinError, Runnable};
+use crate::sync::{AtomicBool, AtomicUsize, CachePadded, Condvar, Mutex};
+use crate::task::{JoinError, Runnable};
 use std::fmt;
 use std::sync::Arc;
 
@@ -59,20 +60,7 @@ pub(crate) struct Remote {
     /// The core while no thread plays the worker.
     pub(super) core: Mutex<Option<Box<Core>>>,
     pub(super) counters: WorkerCounters,
-    /// When the current poll began, in ticks; 0 between polls. Written by the thread that plays
-    /// the worker, as the next two; Relaxed, since whoever reads them only judges by them.
-    pub(super) poll_began: AtomicU64,
-    /// Which task it polls.
-    pub(super) polled_task: AtomicU64,
-    /// How heavy it is. A heavy task's poll is counted by the worker itself.
-    pub(super) polled_class: AtomicU8,
-}
-
-/// A copy of what a worker has written down of its poll.
-pub(super) struct Polled {
-    in_poll: bool,
-    task: u64,
-    class: u8,
+    pub(crate) record: Record,
 }
 
 impl Shared {
@@ -96,9 +84,7 @@ impl Shared {
                 parker: Parker::new(),
                 core: Mutex::new(None),
                 counters: WorkerCounters::new(),
-                poll_began: AtomicU64::new(0),
-                polled_task: AtomicU64::new(0),
-                polled_class: AtomicU8::new(Class::Light as u8),
+                record: Record::new(),
             })
         });
         let shared = Arc::new(Self {
@@ -273,6 +259,9 @@ impl Shared {
         self: &Arc<Self>,
         monitor: impl FnOnce(&Arc<Self>) + Send + 'static,
     ) -> std::io::Result<()> {
+        if !record::IS_READ {
+            return Ok(());
+        }
         *self.playing.lock() += 1;
         let shared = self.clone();
         let role = Box::new(move || {
@@ -382,54 +371,6 @@ impl Resident for Shared {
 impl Remote {
     pub(crate) fn snapshot(&self, started: Ticks) -> WorkerMetrics {
         self.counters.snapshot(started, self.stealer.len())
-    }
-
-    /// The poll that the worker is in: the task, and when it began.
-    pub(crate) fn poll(&self) -> Option<(Id, Ticks)> {
-        // Relaxed, both: see the fields.
-        let began = self.poll_began.load(Relaxed);
-        let task = self.polled_task.load(Relaxed);
-        match began {
-            0 => None,
-            _ => Some((Id::from_bits(task), Ticks(began))),
-        }
-    }
-
-    /// What is written down of the poll.
-    pub(super) fn polled(&self) -> Polled {
-        // Relaxed, all: see the fields.
-        Polled {
-            in_poll: self.poll_began.load(Relaxed) != 0,
-            task: self.polled_task.load(Relaxed),
-            class: self.polled_class.load(Relaxed),
-        }
-    }
-
-    /// The poll goes on, and counts from now.
-    pub(super) fn restore_poll(&self, polled: &Polled, now: Ticks) {
-        if polled.in_poll {
-            // Relaxed, all: see the fields.
-            self.polled_class.store(polled.class, Relaxed);
-            self.polled_task.store(polled.task, Relaxed);
-            self.poll_began.store(now.0, Relaxed);
-        }
-    }
-
-    /// The worker is in no poll that the monitor should know of.
-    pub(super) fn forget_poll(&self) {
-        // Relaxed, both: see the fields.
-        self.poll_began.store(0, Relaxed);
-        self.polled_class.store(Class::Light as u8, Relaxed);
-    }
-
-    /// Of a class other than light: the worker has counted itself among those that compute.
-    pub(crate) fn polled_class(&self) -> Class {
-        // Relaxed: see the fields.
-        match self.polled_class.load(Relaxed) {
-            declared if declared == Class::Declared as u8 => Class::Declared,
-            heavy if heavy == Class::Heavy as u8 => Class::Heavy,
-            _ => Class::Light,
-        }
     }
 }
 

@@ -25,12 +25,12 @@ use super::current::{self, Current};
 use super::fork::{self, Work};
 use super::home::{COARSE_SHIFT, Home, coarse};
 use super::queue::LocalQueue;
-use super::shared::{Polled, Remote, Shared};
+use super::record::Polled;
+use super::shared::{Remote, Shared};
 use crate::budget;
 use crate::clock::tsc::Ticks;
-use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::deque::Steal;
-use crate::task::{Class, CurrentTask, Own, Runnable, TaskRef};
+use crate::task::{CurrentTask, Own, Runnable, TaskRef};
 use std::fmt;
 use std::sync::Arc;
 
@@ -279,7 +279,7 @@ impl Core {
     fn step(&mut self) -> Step {
         self.end_poll();
         if self.now.since(self.last_turn) >= self.shared.event_interval {
-            self.remote().forget_poll();
+            self.remote().record.forget();
             return match self.is_relieved() {
                 true => Step::StandAside,
                 false => Step::Turn,
@@ -291,7 +291,7 @@ impl Core {
                 Step::Run(runnable, self.found_work())
             }
             None => {
-                self.remote().forget_poll();
+                self.remote().record.forget();
                 match self.is_relieved() {
                     true => Step::StandAside,
                     false => Step::Park,
@@ -300,15 +300,10 @@ impl Core {
         }
     }
 
-    /// The same as `begin_poll` for a job of somebody's task. It is no poll, and may take its time.
+    /// The same as `begin_poll` for a job of somebody's task.
     fn begin_forked(&mut self, work: &Work) {
         self.stamp = None;
-        let remote = self.remote();
-        // Relaxed, all: see the fields.
-        let class = Class::Declared as u8;
-        remote.polled_class.store(class, Relaxed);
-        remote.polled_task.store(work.task(), Relaxed);
-        remote.poll_began.store(self.now.0, Relaxed);
+        self.remote().record.begin_forked(work.task(), self.now);
     }
 
     /// Writes down for the monitor what is about to be polled.
@@ -318,12 +313,7 @@ impl Core {
         self.slow = runnable.weight().is_slow();
         self.stamp = runnable.take_wake_stamp();
         budget::begin_poll(self.now, self.shared.budget_limit);
-        let remote = self.remote();
-        // Relaxed, all: see the fields.
-        let class = runnable.weight().class() as u8;
-        remote.polled_class.store(class, Relaxed);
-        remote.polled_task.store(runnable.id().to_bits(), Relaxed);
-        remote.poll_began.store(self.now.0, Relaxed);
+        self.remote().record.begin(runnable, self.now);
     }
 
     /// Something that a thief, or this worker at a second look, could run.
@@ -657,8 +647,8 @@ pub(crate) fn block_in_place<R>(f: impl FnOnce() -> R) -> R {
     core.computes = false;
     core.slow = false;
     core.in_poll = false;
-    let polled = core.remote().polled();
-    core.remote().forget_poll();
+    let polled = core.remote().record.copy();
+    core.remote().record.forget();
     *shared.remotes[idx].core.lock() = Some(core);
     // The core comes back even if `f` unwinds.
     let _take_back = TakeBack {
@@ -691,7 +681,7 @@ impl Drop for TakeBack {
             // The poll goes on, and may hold others up from now on.
             core.in_poll = true;
             core.now = self.shared.scale.ticks();
-            core.remote().restore_poll(&self.polled, core.now);
+            core.remote().record.restore(&self.polled, core.now);
             current::replace(Current::Worker(core));
         }
     }

@@ -105,7 +105,7 @@ impl Weight {
 
     #[inline]
     pub(crate) fn is_heavy(&self) -> bool {
-        self.get() >= HEAVY
+        self.class() != Class::Light
     }
 
     /// Heavy, whatever its polls are like.
