@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: runs the benches, and writes what they measured into `docs/performance.md` and `docs/plots`. No
 //! figure in the docs comes from anywhere else.
 
+mod costs;
 mod page;
 mod plot;
 mod scaling;
@@ -37,8 +38,8 @@ pub(crate) struct Kept {
     curves: Vec<Curve>,
 }
 
-/// Everything, and then writes it down; `--plots` writes down what the last such run has kept; other arguments are the
-/// runner's, and nothing is written.
+/// Everything, and then writes it down; `--plots` writes down what the last such run has kept, and `--costs` measures
+/// before that anew what the safeguards cost; other arguments are the runner's, and nothing is written.
 pub(crate) fn run(sh: &Shell, args: &[&str]) -> Result<()> {
     let kept = crate::root().join("target/bench.tsv");
     match args {
@@ -48,7 +49,9 @@ pub(crate) fn run(sh: &Shell, args: &[&str]) -> Result<()> {
             }
             cmd!(sh, "cargo bench --package heist-benches -- --out {kept}").run()?;
             scaling::measure(sh)?;
+            costs::measure(sh)?;
         }
+        ["--costs"] => costs::measure(sh)?,
         ["--plots"] => {}
         args => {
             cmd!(sh, "cargo bench --package heist-benches -- {args...}").run()?;
@@ -58,19 +61,17 @@ pub(crate) fn run(sh: &Shell, args: &[&str]) -> Result<()> {
     let text = std::fs::read_to_string(&kept)
         .with_context(|| format!("{}: no run has kept anything yet", kept.display()))?;
     let kept = parse(&text)?;
-    write(sh, &crate::root().join("docs"), &kept, &scaling::kept()?)
+    let sections = scaling::section(&scaling::kept()?) + &costs::section(&costs::kept()?);
+    write(sh, &crate::root().join("docs"), &kept, &sections)
 }
 
-fn write(sh: &Shell, docs: &Path, kept: &Kept, scaled: &[(usize, Kept)]) -> Result<()> {
+fn write(sh: &Shell, docs: &Path, kept: &Kept, sections: &str) -> Result<()> {
     ensure!(!kept.figures.is_empty(), "the run has kept no figure");
     let plots = docs.join("plots");
     std::fs::create_dir_all(&plots)?;
     let drawn = plot::draw(&plots, kept)?;
     let page = page::write(&page::Machine::of(sh)?, kept, &drawn);
-    std::fs::write(
-        docs.join("performance.md"),
-        page + &scaling::section(scaled),
-    )?;
+    std::fs::write(docs.join("performance.md"), page + sections)?;
     let readme = sh.read_file("README.md")?;
     sh.write_file("README.md", page::with_headline(&readme, kept)?)?;
     println!("docs/performance.md and {} plots", drawn.len());
@@ -182,6 +183,24 @@ mod tests {
         }
         assert!(!section.contains("tcp_echo_many"), "{section}");
         assert_eq!(scaling::section(&[]), "");
+    }
+
+    #[test]
+    fn what_a_safeguard_costs_is_the_median_of_what_it_costs_in_a_turn() {
+        let turns = |case: &str, medians: &[u32]| {
+            let line = |median| format!("figure\t{case}\tns\tfalse\theist\t{median}\t1\t1\t\n");
+            parse(&medians.iter().map(line).collect::<String>()).unwrap()
+        };
+        let section = costs::section(&[
+            ("as_is", turns("ping_pong", &[110, 330, 220])),
+            ("heist_plain_slot", turns("ping_pong", &[100, 300, 220])),
+            ("as_is_again", turns("ping_pong", &[100, 330, 230])),
+            ("heist_no_monitor", turns("yield_now", &[50])),
+        ]);
+        let row = "| ping_pong | ns | a LIFO slot that others can take from | 220 | 220 | 1.100 | 1.000 |";
+        assert!(section.contains(row), "{section}");
+        assert!(!section.contains("yield_now"), "{section}");
+        assert_eq!(costs::section(&[]), "");
     }
 
     #[test]

@@ -26,6 +26,7 @@ Usage: cargo xtask <command>
   platforms       that the workspace type-checks for macOS and Windows (adds rustup targets)
   bench           every workload beside its peers; writes docs/performance.md and its plots
   bench --plots   writes them again from what the last such run measured
+  bench --costs   the same, but measures before that what the safeguards cost
   bench [args]    only prints; args go to the runner (NAME, --contender NAME, --quick, --rounds N, --workers N)
   instructions    what an operation costs in instructions, beside the record (--record writes it); needs valgrind
   oracle          regenerates the asyncio traces from CPython 3.13 (--check only compares)
