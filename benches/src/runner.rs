@@ -90,8 +90,8 @@ pub type Outcome = Result<Measured, String>;
 /// What one run measured.
 #[derive(Debug, Clone)]
 pub struct Measured {
-    /// In the order of the case's figures.
-    pub values: Vec<f64>,
+    /// In the order of the case's figures; `None` where one makes no sense for the contender.
+    pub values: Vec<Option<f64>>,
     /// How many cores were busy.
     pub cores: Option<f64>,
     /// Where the case is about latency: what it was at each of [`QUANTILES`], in microseconds.
@@ -102,9 +102,9 @@ pub struct Measured {
 
 impl Measured {
     /// Figures without a curve.
-    pub fn new(values: Vec<f64>, cores: Option<f64>) -> Self {
+    pub fn new(values: Vec<impl Into<Option<f64>>>, cores: Option<f64>) -> Self {
         Self {
-            values,
+            values: values.into_iter().map(Into::into).collect(),
             cores,
             curve: Vec::new(),
             absent: None,
@@ -115,7 +115,7 @@ impl Measured {
     pub fn absent(why: String) -> Self {
         Self {
             absent: Some(why),
-            ..Self::new(Vec::new(), None)
+            ..Self::new(Vec::<f64>::new(), None)
         }
     }
 
@@ -219,7 +219,7 @@ fn run(case: &Case, options: &Options) -> Result<(), String> {
             .iter()
             .zip(&measured)
             .filter_map(|(entry, measured)| {
-                let spread = Spread::of(measured.iter().map(|run| run.values[index]))?;
+                let spread = Spread::of(measured.iter().filter_map(|run| run.values[index]))?;
                 let cores = Spread::of(measured.iter().filter_map(|run| run.cores));
                 Some(Row {
                     name: entry.name,

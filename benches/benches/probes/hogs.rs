@@ -1,12 +1,12 @@
 //! Tasks that compute in slices and wake themselves, on two workers: how late is a 5 ms timer, and how much of the CPU
-//! do the hogs get?
+//! do the hogs get? Beside them, what the same hogs get without a timer and a runtime.
 
 use crate::milliseconds;
 use heist_benches::Contender;
 use heist_benches::contender::{Heist, Smol, Tokio, TokioEager};
 use heist_benches::cpu;
 use heist_benches::runner::{Case, Entry, Measured, Options, Outcome};
-use heist_benches::sample::{Stopwatch, now, quantile};
+use heist_benches::sample::{Sample, Stopwatch, now, quantile};
 use heist_benches::table::Figure;
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -66,13 +66,44 @@ fn measure<C: Contender>(options: &Options, hogs: usize, slice: Duration) -> Out
         return Err(format!("{} timers and {slices} slices", late.len()));
     }
     late.sort();
-    let share = (slice * slices).as_secs_f64() / (sample.elapsed.as_secs_f64() * WORKERS as f64);
     let values = vec![
         milliseconds(quantile(&late, 0.5)),
         milliseconds(quantile(&late, 0.99)),
-        share,
+        share(slice, &sample),
     ];
     Ok(Measured::new(values, sample.cores()).with_curve(&late))
+}
+
+/// What the hogs would get if there were nothing else: a thread each, and no timer that could be late.
+fn alone(options: &Options, hogs: usize, slice: Duration) -> Outcome {
+    let duration = Duration::from_millis(if options.quick { 200 } else { 1_000 });
+    cpu::burn(Duration::from_micros(1));
+    let stop = AtomicBool::new(false);
+    let watch = Stopwatch::start();
+    let slices = std::thread::scope(|scope| {
+        let hog = || {
+            let mut slices = 0;
+            while !stop.load(Ordering::Relaxed) {
+                std::hint::black_box(cpu::burn(slice));
+                slices += 1;
+            }
+            slices
+        };
+        let hogs: Vec<_> = (0..hogs).map(|_| scope.spawn(hog)).collect();
+        cpu::settle(duration);
+        stop.store(true, Ordering::Relaxed);
+        hogs.into_iter()
+            .map(|hog| hog.join().expect("a hog only computes"))
+            .sum()
+    });
+    let sample = watch.stop(slices);
+    let values = vec![None, None, Some(share(slice, &sample))];
+    Ok(Measured::new(values, sample.cores()))
+}
+
+/// The share of two cores that went into the hogs' slices.
+fn share(slice: Duration, sample: &Sample) -> f64 {
+    slice.as_secs_f64() * sample.per_second() / WORKERS as f64
 }
 
 fn entry<C: Contender, const HOGS: usize, const SLICE_MS: u64>() -> Entry {
@@ -95,6 +126,10 @@ fn case<const HOGS: usize, const SLICE_MS: u64>(name: &'static str) -> Case {
             entry::<Tokio, HOGS, SLICE_MS>(),
             entry::<TokioEager, HOGS, SLICE_MS>(),
             entry::<Smol, HOGS, SLICE_MS>(),
+            Entry {
+                name: "threads, alone",
+                run: |options| alone(options, HOGS, Duration::from_millis(SLICE_MS)),
+            },
         ],
     }
 }
