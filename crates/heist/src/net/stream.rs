@@ -199,22 +199,23 @@ macro_rules! impl_stream {
         crate::net::stream::impl_write!(OwnedWriteHalf, |this| &this.stream.io);
 
         impl $type {
-            /// Takes over a standard stream, which must be in non-blocking mode.
+            /// Takes over a standard stream, and puts it into non-blocking mode.
             ///
             /// # Errors
             ///
-            /// Those of the poller.
+            /// Those of the system.
             ///
             /// # Panics
             ///
             /// Outside a runtime.
             #[track_caller]
             pub fn from_std(stream: $std) -> std::io::Result<Self> {
+                stream.set_nonblocking(true)?;
                 let io = crate::net::register(stream, crate::net::optimistic())?;
                 Ok(Self { io })
             }
 
-            /// Gives the standard stream back, still in non-blocking mode.
+            /// Gives the standard stream back, in non-blocking mode.
             ///
             /// # Errors
             ///

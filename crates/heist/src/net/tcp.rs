@@ -56,7 +56,6 @@ impl TcpListener {
 
     fn bind_to(addr: SocketAddr) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
-        socket.set_nonblocking(true)?;
         // On Windows the option would let two processes share the port.
         if cfg!(unix) {
             socket.set_reuse_address(true)?;
@@ -66,22 +65,23 @@ impl TcpListener {
         Self::from_std(socket.into())
     }
 
-    /// Takes over a standard listener, which must be in non-blocking mode.
+    /// Takes over a standard listener, and puts it into non-blocking mode.
     ///
     /// # Errors
     ///
-    /// Those of the poller.
+    /// Those of the system.
     ///
     /// # Panics
     ///
     /// Outside a runtime.
     #[track_caller]
     pub fn from_std(listener: std::net::TcpListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
         let io = register(listener, Readiness::READABLE)?;
         Ok(Self { io })
     }
 
-    /// Gives the standard listener back, still in non-blocking mode.
+    /// Gives the standard listener back, in non-blocking mode.
     ///
     /// # Errors
     ///
@@ -105,7 +105,7 @@ impl TcpListener {
             .io
             .io(Readiness::READ, |socket| socket.accept())
             .await?;
-        Ok((adopt(stream)?, addr))
+        Ok((TcpStream::from_std(stream)?, addr))
     }
 
     /// The poll behind [`accept`](Self::accept), for one task at a time.
@@ -116,7 +116,7 @@ impl TcpListener {
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
         let accept = |socket: &std::net::TcpListener| socket.accept();
         let (stream, addr) = ready!(self.io.poll_io(Side::Read, cx, accept))?;
-        Poll::Ready(adopt(stream).map(|stream| (stream, addr)))
+        Poll::Ready(TcpStream::from_std(stream).map(|stream| (stream, addr)))
     }
 
     /// The address that it listens on.
@@ -145,12 +145,6 @@ impl TcpListener {
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
         self.io.set_ttl(ttl)
     }
-}
-
-/// Makes a stream of an accepted connection.
-fn adopt(stream: std::net::TcpStream) -> io::Result<TcpStream> {
-    stream.set_nonblocking(true)?;
-    TcpStream::from_std(stream)
 }
 
 impl fmt::Debug for TcpListener {

@@ -44,30 +44,27 @@ impl UdpSocket {
     ///
     /// Outside a runtime.
     pub async fn bind(addr: impl ToSocketAddrs) -> io::Result<Self> {
-        let bind = async |addr: SocketAddr| {
-            let socket = std::net::UdpSocket::bind(addr)?;
-            socket.set_nonblocking(true)?;
-            Self::from_std(socket)
-        };
+        let bind = async |addr: SocketAddr| Self::from_std(std::net::UdpSocket::bind(addr)?);
         try_each(addr, bind).await
     }
 
-    /// Takes over a standard socket, which must be in non-blocking mode.
+    /// Takes over a standard socket, and puts it into non-blocking mode.
     ///
     /// # Errors
     ///
-    /// Those of the poller.
+    /// Those of the system.
     ///
     /// # Panics
     ///
     /// Outside a runtime.
     #[track_caller]
     pub fn from_std(socket: std::net::UdpSocket) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
         let io = register(socket, optimistic())?;
         Ok(Self { io })
     }
 
-    /// Gives the standard socket back, still in non-blocking mode.
+    /// Gives the standard socket back, in non-blocking mode.
     ///
     /// # Errors
     ///

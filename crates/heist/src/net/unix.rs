@@ -55,28 +55,28 @@ impl UnixListener {
     #[track_caller]
     pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-        socket.set_nonblocking(true)?;
         socket.bind(&SockAddr::unix(path)?)?;
         socket.listen(BACKLOG)?;
         Self::from_std(socket.into())
     }
 
-    /// Takes over a standard listener, which must be in non-blocking mode.
+    /// Takes over a standard listener, and puts it into non-blocking mode.
     ///
     /// # Errors
     ///
-    /// Those of the poller.
+    /// Those of the system.
     ///
     /// # Panics
     ///
     /// Outside a runtime.
     #[track_caller]
     pub fn from_std(listener: net::UnixListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
         let io = register(listener, Readiness::READABLE)?;
         Ok(Self { io })
     }
 
-    /// Gives the standard listener back, still in non-blocking mode.
+    /// Gives the standard listener back, in non-blocking mode.
     ///
     /// # Errors
     ///
@@ -99,7 +99,7 @@ impl UnixListener {
             .io
             .io(Readiness::READ, |socket| socket.accept())
             .await?;
-        Ok((adopt(stream)?, addr))
+        Ok((UnixStream::from_std(stream)?, addr))
     }
 
     /// The poll behind [`accept`](Self::accept), for one task at a time.
@@ -110,7 +110,7 @@ impl UnixListener {
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(UnixStream, SocketAddr)>> {
         let accept = |socket: &net::UnixListener| socket.accept();
         let (stream, addr) = ready!(self.io.poll_io(Side::Read, cx, accept))?;
-        Poll::Ready(adopt(stream).map(|stream| (stream, addr)))
+        Poll::Ready(UnixStream::from_std(stream).map(|stream| (stream, addr)))
     }
 
     /// The address that it listens on.
@@ -121,12 +121,6 @@ impl UnixListener {
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.io.local_addr()
     }
-}
-
-/// Makes a stream of an accepted connection.
-fn adopt(stream: net::UnixStream) -> io::Result<UnixStream> {
-    stream.set_nonblocking(true)?;
-    UnixStream::from_std(stream)
 }
 
 impl fmt::Debug for UnixListener {
@@ -173,7 +167,7 @@ impl UnixStream {
     #[track_caller]
     pub fn pair() -> io::Result<(Self, Self)> {
         let (a, b) = net::UnixStream::pair()?;
-        Ok((adopt(a)?, adopt(b)?))
+        Ok((Self::from_std(a)?, Self::from_std(b)?))
     }
 
     /// This side's address.
@@ -247,7 +241,7 @@ impl UnixDatagram {
     /// Outside a runtime.
     #[track_caller]
     pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
-        Self::adopt(net::UnixDatagram::bind(path)?)
+        Self::from_std(net::UnixDatagram::bind(path)?)
     }
 
     /// A socket without an address.
@@ -261,7 +255,7 @@ impl UnixDatagram {
     /// Outside a runtime.
     #[track_caller]
     pub fn unbound() -> io::Result<Self> {
-        Self::adopt(net::UnixDatagram::unbound()?)
+        Self::from_std(net::UnixDatagram::unbound()?)
     }
 
     /// Two sockets that are connected with one another.
@@ -276,31 +270,26 @@ impl UnixDatagram {
     #[track_caller]
     pub fn pair() -> io::Result<(Self, Self)> {
         let (a, b) = net::UnixDatagram::pair()?;
-        Ok((Self::adopt(a)?, Self::adopt(b)?))
+        Ok((Self::from_std(a)?, Self::from_std(b)?))
     }
 
-    #[track_caller]
-    fn adopt(socket: net::UnixDatagram) -> io::Result<Self> {
-        socket.set_nonblocking(true)?;
-        Self::from_std(socket)
-    }
-
-    /// Takes over a standard socket, which must be in non-blocking mode.
+    /// Takes over a standard socket, and puts it into non-blocking mode.
     ///
     /// # Errors
     ///
-    /// Those of the poller.
+    /// Those of the system.
     ///
     /// # Panics
     ///
     /// Outside a runtime.
     #[track_caller]
     pub fn from_std(socket: net::UnixDatagram) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
         let io = register(socket, optimistic())?;
         Ok(Self { io })
     }
 
-    /// Gives the standard socket back, still in non-blocking mode.
+    /// Gives the standard socket back, in non-blocking mode.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
 //! TCP over loopback.
 
 use crate::support::{on_all, workers};
-use futures_util::future::join;
+use futures_util::future::{FutureExt, join};
 use heist::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use heist::net::{TcpListener, TcpStream};
 use std::io::ErrorKind;
@@ -330,5 +330,31 @@ fn a_stream_goes_to_std_and_back() {
         client.write_all(b"x").await.unwrap();
         let mut buf = [0; 1];
         server.read_exact(&mut buf).await.unwrap();
+    });
+}
+
+/// Whatever mode the standard library's sockets are in, no read of ours blocks its worker.
+#[test]
+fn sockets_that_block_are_taken_over_and_block_no_more() {
+    on_all(|runtime| {
+        runtime.block_on(async {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (server, _) = listener.accept().unwrap();
+            let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+            let mut client = TcpStream::from_std(client).unwrap();
+            let listener = TcpListener::from_std(listener).unwrap();
+            let udp = heist::net::UdpSocket::from_std(udp).unwrap();
+            let mut buf = [0; 8];
+            assert!(listener.accept().now_or_never().is_none());
+            assert!(client.read(&mut buf).now_or_never().is_none());
+            assert!(udp.recv(&mut buf).now_or_never().is_none());
+            TcpStream::from_std(server)
+                .unwrap()
+                .write_all(b"x")
+                .await
+                .unwrap();
+            assert_eq!(client.read(&mut buf).await.unwrap(), 1);
+        });
     });
 }
