@@ -17,7 +17,7 @@ pub(crate) const BYTES: usize = 64;
 pub(crate) struct Echo<const N: u64>;
 
 /// Sends back what comes, until the other end closes.
-async fn serve<C: Contender>(mut stream: C::Stream) {
+pub(crate) async fn serve<C: Contender>(mut stream: C::Stream) {
     let mut message = [0; BYTES];
     while C::read_exact(&mut stream, &mut message).await.is_ok() {
         if C::write_all(&mut stream, &message).await.is_err() {
@@ -39,7 +39,11 @@ pub(crate) fn each(connections: u64, options: &Options) -> u64 {
 }
 
 /// Counts the messages that came back as they went.
-async fn ask<C: Contender>(mut stream: C::Stream, first: u64, count: u64) -> io::Result<u64> {
+pub(crate) async fn ask<C: Contender>(
+    mut stream: C::Stream,
+    first: u64,
+    count: u64,
+) -> io::Result<u64> {
     let mut same = 0;
     let mut answer = [0; BYTES];
     for number in first..first + count {

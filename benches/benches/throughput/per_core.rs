@@ -3,9 +3,11 @@
 //!
 //! monoio and compio are made for that; their buffers are owned by the kernel while it reads or writes, so that they fit
 //! no [`Contender`](heist_benches::Contender). They run at their defaults: no flag of the ring (`COOP_TASKRUN`,
-//! `SINGLE_ISSUER`, `DEFER_TASKRUN`) made them faster here. The floor is the same by hand.
+//! `SINGLE_ISSUER`, `DEFER_TASKRUN`) made them faster here. heist and tokio can be used so, too. The floor is the same by
+//! hand.
 
 mod compio;
+mod current_thread;
 mod epoll;
 mod monoio;
 
@@ -19,6 +21,8 @@ use std::sync::{RwLock, mpsc};
 
 pub(crate) fn entries<const N: u64>() -> Vec<Entry> {
     vec![
+        current_thread::heist::<N>(),
+        current_thread::tokio::<N>(),
         monoio::entry::<N>(),
         compio::entry::<N>(),
         epoll::entry::<N>(),
