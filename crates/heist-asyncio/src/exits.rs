@@ -21,12 +21,26 @@ use crate::exceptions::{Exception, Result};
 pub(crate) struct Exit {
     /// There is one: a loop without looks at nothing else.
     is_raised: AtomicBool,
-    exception: Mutex<Option<Exception>>,
+    exception: Mutex<Slot>,
     /// Of the thread that is in a run on many threads.
     run: AtomicWaker,
 }
 
+#[derive(Default)]
+struct Slot {
+    raised: Option<Exception>,
+    /// What this run has been ended with: a task that passes the same one on raises no second one.
+    taken: Option<Exception>,
+}
+
 impl Exit {
+    /// A run begins.
+    pub(crate) fn begin_run(&self) {
+        let taken = self.exception.lock().taken.take();
+        // Apart from the lock: its destructor is user code.
+        drop(taken);
+    }
+
     pub(crate) fn is_raised(&self) -> bool {
         // ORDERING: Acquire pairs with the Release in `raise_exit`.
         self.is_raised.load(Ordering::Acquire)
@@ -37,10 +51,14 @@ impl Exit {
         if !self.is_raised() {
             return Ok(());
         }
-        let mut exception = self.exception.lock();
+        let mut slot = self.exception.lock();
         // ORDERING: Relaxed; it is set under the lock too.
         self.is_raised.store(false, Ordering::Relaxed);
-        exception.take().map_or(Ok(()), Err)
+        let raised = slot.raised.take();
+        let before = std::mem::replace(&mut slot.taken, raised.clone());
+        drop(slot);
+        drop(before);
+        raised.map_or(Ok(()), Err)
     }
 
     /// Waits for the future, or until something is raised. What is raised is taken.
@@ -64,13 +82,15 @@ impl EventLoop {
     /// Ends the loop's run with this exception, unless another one has ended it before.
     pub(crate) fn raise_exit(&self, exception: Exception) {
         let exit = &self.0.exit;
-        let mut first = exit.exception.lock();
-        if first.is_none() {
-            *first = Some(exception);
+        let mut slot = exit.exception.lock();
+        let is_passed_on = |taken: &Exception| taken.is_same(&exception);
+        if slot.raised.is_some() || slot.taken.as_ref().is_some_and(is_passed_on) {
+            return;
         }
+        slot.raised = Some(exception);
         // ORDERING: Release pairs with the Acquire in `is_raised`.
         exit.is_raised.store(true, Ordering::Release);
-        drop(first);
+        drop(slot);
         match &self.0.body {
             Body::Exact(exact) => exact.wake_driver(),
             Body::Parallel(_) => exit.run.wake(),

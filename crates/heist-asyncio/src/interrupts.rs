@@ -140,9 +140,8 @@ impl Interrupts {
             while interrupts.recv().await.is_some() {
                 // ORDERING: SeqCst is not needed, one task counts; the reader comes after the run's end.
                 let is_first = seen.fetch_add(1, Ordering::Relaxed) == 0;
-                if is_first && !main.done() {
-                    main.cancel();
-                } else {
+                // A main task that is done refuses.
+                if !(is_first && main.cancel()) {
                     event_loop.raise_exit(Exception::new(KeyboardInterrupt));
                 }
             }

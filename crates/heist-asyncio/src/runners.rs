@@ -241,12 +241,12 @@ impl Runner {
         let builder = Builder::new().on(open.event_loop.clone()).context(context);
         let cell = builder.prepare::<T>(MAIN_SLOT)?;
         let node = cell.node();
-        let main = pin!(TaskFuture::new(cell.clone(), coroutine));
+        open.event_loop.0.exit.begin_run();
         #[cfg(unix)]
         let interrupts = catches_interrupts
             .then(|| Interrupts::listen(open.runtime(), &open.event_loop, &node))
             .transpose()?;
-        let result = open.run_main(&node, main);
+        let result = open.run_main(&node, TaskFuture::new(cell.clone(), coroutine));
         // Where an exit is raised in its place, it has been seen all the same.
         let outcome = node.core().state.lock().outcome();
         let result = result.and(outcome);
@@ -255,7 +255,9 @@ impl Runner {
             Some(interrupts) => interrupts.outcome(&node, result),
             None => result,
         };
-        result.and_then(|()| value_of(fetch_take(&cell)))
+        // Nobody is to find what came too late for this run.
+        let late = open.event_loop.0.exit.take();
+        result.and(late).and_then(|()| value_of(fetch_take(&cell)))
     }
 
     /// Cancels the tasks that are left and waits for them, then closes the loop. A second call does nothing.
@@ -284,9 +286,11 @@ impl Open {
         }
     }
 
-    /// Runs a task whose coroutine is on the caller's stack. An exit that leaves it on its way ends everything.
-    fn run_main(&self, node: &Node, main: Pin<&mut dyn Future<Output = ()>>) -> Result<()> {
-        let mut main = Some(main);
+    /// Runs a task whose coroutine lives as long as the run. An exit that leaves it on its way ends everything.
+    fn run_main(&self, node: &Node, main: impl Future<Output = ()>) -> Result<()> {
+        let mut coroutine = pin!(Some(main));
+        let pinned = coroutine.as_mut().as_pin_mut();
+        let mut main: Main<'_> = pinned.map(|main| -> Pin<&mut dyn Future<Output = ()>> { main });
         if let Core::One(_) = self.runtime {
             AnyCell::into_waker(node.clone()).wake();
         }
@@ -294,8 +298,12 @@ impl Open {
         if result.as_ref().is_err_and(Exception::is_exit) && !node.core().is_done() {
             // The coroutine cannot outlive this call, so the tasks end here and not where the runner is closed. Another
             // exit takes the place of the first.
-            result = self.end_all(&mut main).and(result);
+            match self.end_all(&mut main) {
+                Err(second) if second.is_exit() => result = Err(second),
+                _ => {}
+            }
         }
+        coroutine.set(None);
         if !node.core().is_done() {
             self.abandon(node);
         }
@@ -345,7 +353,7 @@ impl Open {
         result
     }
 
-    /// Gives a task up whose coroutine goes with the run.
+    /// Gives a task up whose coroutine has gone with the run: it is cancelled, for whoever waits for it.
     fn abandon(&self, node: &Node) {
         let Some(meta) = &node.core().meta else {
             return;
@@ -353,6 +361,10 @@ impl Open {
         // ORDERING: Relaxed; the loop's own thread.
         meta.slot.store(NO_SLOT, Ordering::Relaxed);
         self.event_loop.0.tasks.forget(meta);
+        let frame = self.frame();
+        let completion = node.core().state.lock().complete_cancelled(None);
+        completion.dispatch(node);
+        drop(frame);
     }
 
     /// Runs passes until the loop is stopped. The core's runtime turns between them, and keeps the time.
@@ -457,8 +469,7 @@ impl Open {
             .prepare::<()>(MAIN_SLOT)?;
         drop(frame);
         let node = cell.node();
-        let main = pin!(TaskFuture::new(cell, coroutine));
-        self.run_main(&node, main)
+        self.run_main(&node, TaskFuture::new(cell, coroutine))
     }
 
     fn report(&self, node: &Node) {

@@ -120,3 +120,40 @@ fn a_cancel_wakes_a_task_in_a_foreign_future_or_is_found_by_its_step() {
         assert_ne!(is_dropped, task.state.lock().unwrap().woken);
     });
 }
+
+/// Holds to [F1]: a cancel whose first target was done, and that comes back to a task which goes on meanwhile, is
+/// taken by the step that goes on, or told to all that the task waits on next.
+#[test]
+fn a_cancel_that_comes_back_is_a_mark_or_told_to_all() {
+    loom::model(|| {
+        let task = Task::in_a_step();
+        task.wait();
+        task.suspend();
+        let cancelled = task.clone();
+        let canceller = thread::spawn(move || {
+            // As `cancel.rs` marks a task after a refusal.
+            let mut state = cancelled.state.lock().unwrap();
+            let is_suspended = !cancelled.flags.mark_running();
+            let waits_on_others = state.n_waits == 2;
+            if is_suspended && waits_on_others {
+                state.told += 2;
+                return;
+            }
+            cancelled.flags.set_mark(true);
+        });
+        task.flags.begin();
+        let taken = {
+            let mut state = task.state.lock().unwrap();
+            state.n_waits = 0;
+            task.flags.set_n_waits(0);
+            task.flags.take_mark()
+        };
+        task.wait();
+        task.wait();
+        task.suspend();
+        canceller.join().unwrap();
+        let told = task.state.lock().unwrap().told;
+        assert_eq!(told, if taken { 0 } else { 2 });
+        assert!(!task.flags.is_marked());
+    });
+}

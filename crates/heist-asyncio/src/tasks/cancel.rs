@@ -4,8 +4,8 @@
 //! the request as its mark; `[K3]` a cell that refuses (it is done) leaves the mark with the task that waits on it;
 //! `[K4]` between reading what a task waits on and cancelling that, no lock is held: the registration's number
 //! proves that the task still waits there, else the task is read again. A chain of tasks is walked, not recursed;
-//! only a gather fans out. A circle of tasks ends the walk; `[K5]` a request to a task that is in a step is a mark,
-//! and is forwarded to all that the task waits on where the step ends.
+//! only a gather fans out. A circle of tasks ends the walk. `[K5]` A request to a task that is in a step is a mark, and
+//! is forwarded to all that the task waits on where the step ends.
 
 use std::sync::Arc;
 use std::task::Waker;
@@ -216,7 +216,8 @@ fn mark(task: &Node, seen: &[Wait], message: &Message) -> Marked {
     };
     let is_same = |(a, b): (&Wait, &Wait)| a.id == b.id && is_same_node(&a.node, &b.node);
     let is_unchanged = half.waits.len() == seen.len() && half.waits.iter().zip(seen).all(is_same);
-    if !half.waits.is_empty() && !is_unchanged {
+    let is_suspended = !step.mark_running();
+    if is_suspended && !half.waits.is_empty() && !is_unchanged {
         return Marked::Changed(half.waits.iter().cloned().collect());
     }
     step.set_mark(true);

@@ -248,3 +248,57 @@ fn an_exit_that_nobody_has_read_is_reported_when_its_task_goes() {
         assert_eq!(errors.get().len(), 1, "{:?}", errors.get());
     }
 }
+
+/// A group raises its child's exit again, which is no second one: everybody is awaited.
+#[test]
+fn an_exit_that_is_passed_on_is_no_second_one() {
+    for mut runner in runners() {
+        let log = Log::new();
+        let started = asyncio::Event::new();
+        let other = cleans_up(started.clone(), log.clone(), ["is cancelled", "is done"]);
+        let result: asyncio::Result<()> = runner.run(async {
+            asyncio::create_task(other);
+            started.wait().await?;
+            asyncio::TaskGroup::scope(async |group| {
+                group.create_task(exits(3))?;
+                Ok(())
+            })
+            .await
+        });
+        assert_exit(&result.unwrap_err(), 3);
+        assert_eq!(log.get(), ["is cancelled", "is done"]);
+        runner.close().unwrap();
+    }
+}
+
+/// Whoever waits for a main task that went with its run is told that it was cancelled.
+#[test]
+fn a_task_that_waits_for_a_dropped_main_ends() {
+    for mut runner in runners() {
+        let log = Log::new();
+        let seen = log.clone();
+        let result: asyncio::Result<()> = runner.run(async {
+            let main = asyncio::current_task().unwrap();
+            let started = asyncio::Event::new();
+            let starts = started.clone();
+            asyncio::create_task(async move {
+                starts.set();
+                // A cancel of this task goes to main, which swallows it.
+                let result = main.join().await;
+                seen.push(if result.is_err() { "cancelled" } else { "done" });
+                result
+            });
+            started.wait().await?;
+            let started = asyncio::Event::new();
+            asyncio::create_task(exits_when_cancelled(started.clone(), 2));
+            started.wait().await?;
+            asyncio::create_task(exits(1));
+            loop {
+                asyncio::Future::<()>::new().await.ok();
+            }
+        });
+        assert!(result.unwrap_err().is::<SystemExit>());
+        runner.close().unwrap();
+        assert_eq!(log.get(), ["cancelled"]);
+    }
+}

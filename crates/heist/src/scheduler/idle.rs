@@ -139,7 +139,7 @@ impl Idle {
         Counts(self.word.load(SeqCst)).awake() == 0
     }
 
-    /// Some worker is parked or searches. A hint.
+    /// The same as [`wants_work`](Self::wants_work), as a hint.
     #[inline]
     pub(crate) fn has_takers(&self) -> bool {
         // Relaxed: a hint.
