@@ -266,8 +266,9 @@ fn an_exit_that_is_passed_on_is_no_second_one() {
             .await
         });
         assert_exit(&result.unwrap_err(), 3);
-        assert_eq!(log.get(), ["is cancelled", "is done"]);
         runner.close().unwrap();
+        // On many threads main may have ended by itself before the run was left.
+        assert_eq!(log.get(), ["is cancelled", "is done"]);
     }
 }
 
