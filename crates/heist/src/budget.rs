@@ -33,8 +33,8 @@ pub(crate) const LIMIT: Duration = Duration::from_millis(1);
 /// A poll may go on for this part of the limit before its leaves make it yield.
 const PART: u64 = 4;
 
-/// A poll that takes this part of its budget is slow: 50 µs.
-const SLOW_PART: u64 = 5;
+/// A poll that takes this part of its budget is slow: some 60 µs.
+const SLOW_PART: u64 = 4;
 
 /// Looks between two reads of the cycle counter.
 const LOOKS: u32 = 32;
@@ -118,27 +118,23 @@ pub(crate) fn about_now() -> Ticks {
     }
 }
 
-/// A poll of the scheduler has returned: how long was it?
+/// A poll of the scheduler has returned: how long was it, and was it slow, so that what it had woken should not have
+/// waited for its end?
 #[inline]
-pub(crate) fn poll_length() -> Length {
+pub(crate) fn poll_length() -> (Length, bool) {
     let now = Scale::get().ticks();
     ENDED.set(now.0);
-    let (began, deadline) = (BEGAN.get(), DEADLINE.get());
-    if now.0 < deadline || (now.0 - began) / PART < deadline - began {
-        return Length::Short;
+    let began = BEGAN.get();
+    let budget = DEADLINE.get() - began;
+    let lasted = now.since(Ticks(began));
+    let slow = lasted >= budget / SLOW_PART;
+    if lasted / PART < budget {
+        return (Length::Short, slow);
     }
     match u128::from(computed(now)) >= LIMIT.as_nanos() {
-        true => Length::Computed,
-        false => Length::Long,
+        true => (Length::Computed, slow),
+        false => (Length::Long, slow),
     }
-}
-
-/// The poll whose length was just asked for was slow: what it had woken should not have waited for its end.
-#[inline]
-pub(crate) fn was_slow() -> bool {
-    let (began, deadline) = (BEGAN.get(), DEADLINE.get());
-    // The counters of two processors may differ.
-    ENDED.get().saturating_sub(began) >= (deadline - began) / SLOW_PART
 }
 
 /// The moment of the last `poll_length`, once.

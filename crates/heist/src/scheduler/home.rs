@@ -400,8 +400,11 @@ impl Schedule for &'static Home {
 
     #[inline]
     fn polled(&self, weight: &Weight, goes_on: bool) {
-        let length = budget::poll_length();
-        weight.set_slow(budget::was_slow());
+        let (length, slow) = budget::poll_length();
+        if weight.is_ordinary() && length == Length::Short && !slow {
+            return;
+        }
+        weight.set_slow(slow);
         // Relaxed: set before the runtime reaches other threads.
         if !self.learns.load(Relaxed) {
             return;
@@ -426,7 +429,7 @@ impl Schedule for &'static Home {
 
     #[inline]
     fn release(&self, id: Id, weight: &Weight) -> bool {
-        let length = budget::poll_length();
+        let (length, _) = budget::poll_length();
         // Relaxed: set before the runtime reaches other threads.
         let judged = weight.never_waited() && self.learns.load(Relaxed);
         if judged && self.sites.record(weight.site(), length) {
