@@ -101,7 +101,10 @@ impl Weight {
     }
 
     #[inline]
-    #[cfg_attr(heist_no_monitor, expect(dead_code, reason = "the monitor asks for it"))]
+    #[cfg_attr(
+        heist_no_monitor,
+        expect(dead_code, reason = "the monitor asks for it")
+    )]
     pub(crate) fn class(&self) -> Class {
         match self.get() {
             FIXED => Class::Declared,
