@@ -73,9 +73,9 @@ impl StepFlags {
         is_running
     }
 
-    /// In a step. Asked under the cell's lock, by those whom a step that ends just now tells nothing by its end.
+    /// In a step, as far as is known.
     pub(crate) fn is_running(&self) -> bool {
-        // ORDERING: Relaxed; see above.
+        // ORDERING: Relaxed; who must not miss the step's end holds the lock that it takes, [F3].
         self.running.load(Ordering::Relaxed)
     }
 

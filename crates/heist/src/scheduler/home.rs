@@ -401,9 +401,6 @@ impl Schedule for &'static Home {
     #[inline]
     fn polled(&self, weight: &Weight, goes_on: bool) {
         let (length, slow) = budget::poll_length();
-        if weight.is_ordinary() && length == Length::Short && !slow {
-            return;
-        }
         weight.set_slow(slow);
         // Relaxed: set before the runtime reaches other threads.
         if !self.learns.load(Relaxed) {

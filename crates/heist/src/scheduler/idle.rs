@@ -42,6 +42,11 @@ impl Counts {
         self.searching() == 0 && self.awake() < self.workers()
     }
 
+    /// Someone sleeps or searches, and would take what is offered.
+    pub(super) fn has_takers(self) -> bool {
+        self.searching() > 0 || self.awake() < self.workers()
+    }
+
     /// A sleeper is woken to search.
     pub(super) fn woken(self) -> Self {
         Self(self.0 + AWAKE + SEARCHING)
@@ -143,8 +148,7 @@ impl Idle {
     #[inline]
     pub(crate) fn has_takers(&self) -> bool {
         // Relaxed: a hint.
-        let counts = Counts(self.word.load(Relaxed));
-        counts.searching() > 0 || counts.awake() < counts.workers()
+        Counts(self.word.load(Relaxed)).has_takers()
     }
 
     /// How many regular workers there are.
@@ -187,8 +191,7 @@ impl Idle {
     pub(crate) fn wants_work(&self) -> bool {
         // ORDERING: SeqCst: after the caller's SeqCst change of what it offers, or its fence; pairs
         // with the change of the word in `park`.
-        let counts = Counts(self.word.load(SeqCst));
-        counts.searching() > 0 || counts.awake() < counts.workers()
+        Counts(self.word.load(SeqCst)).has_takers()
     }
 
     /// A worker found its own queue empty and wants to steal.

@@ -75,12 +75,6 @@ impl Weight {
         self.0.store(site | self.get(), Relaxed);
     }
 
-    /// Light, not slow, and has waited before: another short poll changes nothing.
-    #[inline]
-    pub(crate) fn is_ordinary(&self) -> bool {
-        self.0.load(Relaxed) & (WEIGHT_MASK | SLOW) == LIGHT
-    }
-
     /// The last poll was slow.
     #[inline]
     pub(crate) fn is_slow(&self) -> bool {

@@ -79,12 +79,9 @@ fn one_poll_that_computed_is_heavy_if_the_task_goes_on() {
 fn slow_is_of_the_last_poll_alone_and_touches_nothing_else() {
     let weight = Weight::newborn();
     weight.set_site(u16::MAX);
-    assert!(!weight.is_slow() && !weight.is_ordinary());
-    weight.record(Length::Short, false);
-    assert!(weight.is_ordinary());
+    assert!(!weight.is_slow());
     weight.set_slow(true);
-    assert!(!weight.is_ordinary());
-    assert!(weight.is_slow() && !weight.is_heavy());
+    assert!(weight.is_slow() && !weight.is_heavy() && weight.never_waited());
     assert_eq!(judged(&weight, &[true, true]), [false, true]);
     assert!(weight.is_slow());
     weight.set_slow(false);
