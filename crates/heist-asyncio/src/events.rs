@@ -465,6 +465,14 @@ impl EventLoop {
             .collect()
     }
 
+    /// Raises an exit out of the loop.
+    pub(crate) fn raise_exit(&self, exception: Exception) {
+        self.0.exit.raise(exception);
+        if let Some(exact) = self.exact() {
+            exact.wake_driver();
+        }
+    }
+
     /// Stops the loop after the pass that runs now; the run ends with a `RuntimeError`. Only a loop of the current
     /// thread has passes; elsewhere nothing happens.
     pub fn stop(&self) {

@@ -3,25 +3,26 @@
 //!
 //! A task that ends with one keeps it, as any exception, and the run ends with it too, whatever its main task does.
 //! On the exact loop the run ends after the entry that raised it, and the rest of the pass stays queued; on many threads
-//! it ends where the main task is polled, and is woken for it.
+//! it ends where the main task is polled, and is woken for it:
+//!
+//! - `[X1]` A run leaves its waker and then looks; who raises something says so and then wakes. So a run that has not
+//!   seen it is woken for it.
+//!
+//! Tests: `tests/it/exits.rs`, `tests/loom.rs`.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
-use futures_util::task::AtomicWaker;
-use parking_lot::Mutex;
-
-use crate::events::{Body, EventLoop};
 use crate::exceptions::{Exception, Result};
+use crate::sync::{AtomicBool, AtomicWaker, Mutex, Ordering};
 
 /// What was raised out of a loop's tasks, and not out of a run yet.
 #[derive(Default)]
 pub(crate) struct Exit {
     /// There is one: a loop without looks at nothing else.
     is_raised: AtomicBool,
-    exception: Mutex<Slot>,
+    slot: Mutex<Slot>,
     /// Of the thread that is in a run on many threads.
     run: AtomicWaker,
 }
@@ -36,13 +37,13 @@ struct Slot {
 impl Exit {
     /// A run begins.
     pub(crate) fn begin_run(&self) {
-        let taken = self.exception.lock().taken.take();
+        let taken = self.slot.lock().taken.take();
         // Apart from the lock: its destructor is user code.
         drop(taken);
     }
 
     pub(crate) fn is_raised(&self) -> bool {
-        // ORDERING: Acquire pairs with the Release in `raise_exit`.
+        // ORDERING: Acquire pairs with the Release in `raise`.
         self.is_raised.load(Ordering::Acquire)
     }
 
@@ -51,7 +52,7 @@ impl Exit {
         if !self.is_raised() {
             return Ok(());
         }
-        let mut slot = self.exception.lock();
+        let mut slot = self.slot.lock();
         // ORDERING: Relaxed; it is set under the lock too.
         self.is_raised.store(false, Ordering::Relaxed);
         let raised = slot.raised.take();
@@ -67,7 +68,7 @@ impl Exit {
         mut future: Pin<&mut dyn Future<Output = ()>>,
     ) -> Result<()> {
         poll_fn(|cx| {
-            // Before the look: whoever raises something after it finds the waker.
+            // [X1]
             self.run.register(cx.waker());
             if self.is_raised() {
                 return Poll::Ready(self.take());
@@ -76,24 +77,19 @@ impl Exit {
         })
         .await
     }
-}
 
-impl EventLoop {
-    /// Ends the loop's run with this exception, unless another one has ended it before.
-    pub(crate) fn raise_exit(&self, exception: Exception) {
-        let exit = &self.0.exit;
-        let mut slot = exit.exception.lock();
+    /// Ends the run with this exception, unless another one has ended it, or this one has before.
+    pub(crate) fn raise(&self, exception: Exception) {
+        let mut slot = self.slot.lock();
         let is_passed_on = |taken: &Exception| taken.is_same(&exception);
         if slot.raised.is_some() || slot.taken.as_ref().is_some_and(is_passed_on) {
             return;
         }
         slot.raised = Some(exception);
         // ORDERING: Release pairs with the Acquire in `is_raised`.
-        exit.is_raised.store(true, Ordering::Release);
+        self.is_raised.store(true, Ordering::Release);
         drop(slot);
-        match &self.0.body {
-            Body::Exact(exact) => exact.wake_driver(),
-            Body::Parallel(_) => exit.run.wake(),
-        }
+        // [X1]
+        self.run.wake();
     }
 }

@@ -1,22 +1,70 @@
-//! Models of what a task's step and a cancel on another thread see of each other. `cargo xtask loom` runs them.
+//! Models of what a task's step and a cancel on another thread see of each other, and of an exit that is raised while
+//! its run waits. `cargo xtask loom` runs them.
 #![cfg(heist_loom)]
+
+#[expect(dead_code, reason = "the models call what a race is about")]
+#[path = "../src/exits.rs"]
+mod exits;
 
 #[expect(dead_code, reason = "the models call what a race is about")]
 #[path = "../src/step_flags.rs"]
 mod step_flags;
 
-/// The atomics that `step_flags.rs` uses here.
+/// What `exits.rs` carries here.
+mod exceptions {
+    #[derive(Clone, Debug, PartialEq)]
+    pub(crate) struct Exception(pub(crate) u32);
+
+    pub(crate) type Result<T> = std::result::Result<T, Exception>;
+
+    impl Exception {
+        pub(crate) fn is_same(&self, other: &Exception) -> bool {
+            self == other
+        }
+    }
+}
+
+/// The primitives of both files here.
 mod sync {
+    use loom::sync::MutexGuard;
     pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering, fence};
+    use std::task::Waker;
+
+    #[derive(Default)]
+    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+            self.0.lock().unwrap()
+        }
+    }
+
+    #[derive(Default)]
+    pub(crate) struct AtomicWaker(loom::future::AtomicWaker);
+
+    impl AtomicWaker {
+        pub(crate) fn register(&self, waker: &Waker) {
+            self.0.register_by_ref(waker);
+        }
+
+        pub(crate) fn wake(&self) {
+            self.0.wake();
+        }
+    }
 
     pub(crate) fn between_seq_cst() {
         fence(Ordering::SeqCst);
     }
 }
 
-use loom::sync::{Arc, Mutex};
+use exceptions::Exception;
+use exits::Exit;
+use loom::sync::Arc;
 use loom::thread;
+use std::future::pending;
+use std::pin::pin;
 use step_flags::StepFlags;
+use sync::Mutex;
 
 /// A task with its lock, in a step.
 #[derive(Default)]
@@ -42,7 +90,7 @@ impl Task {
 
     /// As `cancel.rs` asks a task.
     fn cancel(&self) {
-        let mut state = self.state.lock().unwrap();
+        let mut state = self.state.lock();
         let is_suspended = !self.flags.mark_running();
         if is_suspended && state.n_waits > 0 {
             state.told += 1;
@@ -54,7 +102,7 @@ impl Task {
 
     /// As `wait.rs` registers a wait.
     fn wait(&self) {
-        let mut state = self.state.lock().unwrap();
+        let mut state = self.state.lock();
         state.n_waits += 1;
         self.flags.set_n_waits(state.n_waits);
     }
@@ -62,7 +110,7 @@ impl Task {
     /// As `step.rs` suspends a task that waits.
     fn suspend(&self) {
         if self.flags.end() {
-            let mut state = self.state.lock().unwrap();
+            let mut state = self.state.lock();
             if self.flags.take_mark() {
                 state.told += state.n_waits;
             }
@@ -80,7 +128,7 @@ fn a_cancel_is_told_once_to_what_the_task_waits_on() {
         task.wait();
         task.suspend();
         canceller.join().unwrap();
-        assert_eq!(task.state.lock().unwrap().told, 1);
+        assert_eq!(task.state.lock().told, 1);
         assert!(!task.flags.is_marked());
     });
 }
@@ -93,13 +141,13 @@ fn a_cancel_between_two_waits_is_told_to_both() {
         task.wait();
         let cancelled = task.clone();
         let canceller = thread::spawn(move || {
-            let _state = cancelled.state.lock().unwrap();
+            let _state = cancelled.state.lock();
             !cancelled.flags.mark_running()
         });
         task.wait();
         task.suspend();
         let found_it_suspended = canceller.join().unwrap();
-        let told = task.state.lock().unwrap().told;
+        let told = task.state.lock().told;
         assert_eq!(told, if found_it_suspended { 0 } else { 2 });
     });
 }
@@ -112,12 +160,12 @@ fn a_cancel_wakes_a_task_in_a_foreign_future_or_is_found_by_its_step() {
         let cancelled = task.clone();
         let canceller = thread::spawn(move || cancelled.cancel());
         let is_dropped = {
-            let _state = task.state.lock().unwrap();
+            let _state = task.state.lock();
             task.flags.end();
             task.flags.is_in_foreign_future() && task.flags.take_mark()
         };
         canceller.join().unwrap();
-        assert_ne!(is_dropped, task.state.lock().unwrap().woken);
+        assert_ne!(is_dropped, task.state.lock().woken);
     });
 }
 
@@ -132,7 +180,7 @@ fn a_cancel_that_comes_back_is_a_mark_or_told_to_all() {
         let cancelled = task.clone();
         let canceller = thread::spawn(move || {
             // As `cancel.rs` marks a task after a refusal.
-            let mut state = cancelled.state.lock().unwrap();
+            let mut state = cancelled.state.lock();
             let is_suspended = !cancelled.flags.mark_running();
             let waits_on_others = state.n_waits == 2;
             if is_suspended && waits_on_others {
@@ -143,7 +191,7 @@ fn a_cancel_that_comes_back_is_a_mark_or_told_to_all() {
         });
         task.flags.begin();
         let taken = {
-            let mut state = task.state.lock().unwrap();
+            let mut state = task.state.lock();
             state.n_waits = 0;
             task.flags.set_n_waits(0);
             task.flags.take_mark()
@@ -152,8 +200,29 @@ fn a_cancel_that_comes_back_is_a_mark_or_told_to_all() {
         task.wait();
         task.suspend();
         canceller.join().unwrap();
-        let told = task.state.lock().unwrap().told;
+        let told = task.state.lock().told;
         assert_eq!(told, if taken { 0 } else { 2 });
         assert!(!task.flags.is_marked());
+    });
+}
+
+/// Holds to [X1]: a run that waits for ever is left all the same, with one exit, and the same one passed on is no other.
+#[test]
+fn an_exit_wakes_the_run_that_waits() {
+    loom::model(|| {
+        let exit = Arc::new(Exit::default());
+        let raisers = [1, 1].map(|status| {
+            let exit = exit.clone();
+            thread::spawn(move || exit.raise(Exception(status)))
+        });
+        let waiting = async {
+            let forever = pin!(pending::<()>());
+            exit.unless_raised(forever).await
+        };
+        assert_eq!(loom::future::block_on(waiting), Err(Exception(1)));
+        for raiser in raisers {
+            raiser.join().unwrap();
+        }
+        assert_eq!(exit.take(), Ok(()));
     });
 }

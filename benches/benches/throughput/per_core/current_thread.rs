@@ -28,11 +28,7 @@ async fn on_heist(pairs: Vec<Pair>, each: u64) -> io::Result<u64> {
         drop(heist::spawn(serve::<Heist>(answering)));
         clients.push(heist::spawn(ask::<Heist>(asking, pair.first, each)));
     }
-    let mut same = 0;
-    for client in clients {
-        same += client.await.map_err(io::Error::other)??;
-    }
-    Ok(same)
+    sum(clients).await
 }
 
 pub(super) fn tokio<const N: u64>() -> Entry {
@@ -60,6 +56,15 @@ async fn on_tokio(pairs: Vec<Pair>, each: u64) -> io::Result<u64> {
         drop(tokio::spawn(serve::<Tokio>(answering)));
         clients.push(tokio::spawn(ask::<Tokio>(asking, pair.first, each)));
     }
+    sum(clients).await
+}
+
+/// What came back of all of them.
+async fn sum<J, E>(clients: Vec<J>) -> io::Result<u64>
+where
+    J: Future<Output = Result<io::Result<u64>, E>>,
+    E: std::error::Error + Send + Sync + 'static,
+{
     let mut same = 0;
     for client in clients {
         same += client.await.map_err(io::Error::other)??;
