@@ -103,6 +103,8 @@ pub(crate) struct WorkerCounters {
     pub(crate) parks: Counter,
     pub(crate) poll_ticks: TickHistogram,
     pub(crate) wait_ticks: TickHistogram,
+    /// Tasks of others' shards of the registry that it has completed and not given in.
+    pub(crate) foreign: Counter,
     idle_ticks: Counter,
     /// When the worker parked; 0 while it is awake.
     parked_at: Counter,
@@ -115,6 +117,7 @@ impl WorkerCounters {
             parks: Counter::default(),
             poll_ticks: TickHistogram::new(),
             wait_ticks: TickHistogram::new(),
+            foreign: Counter::default(),
             idle_ticks: Counter::default(),
             parked_at: Counter::default(),
         }

@@ -29,4 +29,4 @@ pub(crate) use crossbeam_utils::CachePadded;
 pub(crate) use std::sync::OnceLock;
 
 /// Locks that user-visible futures share; never part of a modelled protocol.
-pub(crate) use parking_lot::RwLock;
+pub(crate) use parking_lot::{RwLock, RwLockReadGuard};

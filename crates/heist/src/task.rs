@@ -63,7 +63,7 @@ pub use join::{AbortHandle, JoinError, JoinHandle};
 
 pub(crate) use id::CurrentTask;
 pub(crate) use raw::{NewTask, Runnable, TaskRef};
-pub(crate) use registry::{Closed, Details, Kind, Listed, Own, Registry};
+pub(crate) use registry::{Closed, Details, Kind, Listed, Own, Registry, TOGETHER};
 pub(crate) use state::Phase;
 pub(crate) use weight::{Class, Weight};
 

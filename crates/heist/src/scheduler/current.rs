@@ -147,27 +147,23 @@ pub(crate) fn insert(
     }
 }
 
-/// Takes a task out of the shard of the worker that this thread plays, or gives it in to a shared one; `None`
-/// if this thread plays no worker, or the task is another's.
+/// Takes a task that is about to complete out of the shard of the worker that this thread plays, or has the
+/// worker remember to give it in; `None` if this thread plays no worker.
 #[inline]
 pub(crate) fn release(home: &'static Home, id: Id) -> Option<bool> {
-    let released = with_own(home, |own| own.holds(id).then(|| own.release(id))).flatten();
-    released.or_else(|| give_in(home, id).then_some(false))
-}
-
-/// `false`: this thread plays no worker of `home`, or the task is in no shared shard.
-fn give_in(home: &'static Home, id: Id) -> bool {
-    let Some(shard) = home.registry.shared_shard(id) else {
-        return false;
-    };
-    if with_worker(|core| core.works_for(home)) != Some(true) {
-        return false;
+    if let Some(released) = with_own(home, |own| own.holds(id).then(|| own.release(id))).flatten() {
+        return Some(released);
     }
-    if home.registry.give_in(shard, id) {
+    if id.is_unregistered() {
+        return Some(false);
+    }
+    let full =
+        with_worker(|core| core.works_for(home).then(|| core.complete_foreign(id))).flatten()?;
+    if let Some(shard) = full {
         // PANIC: the drop of a joiner's waker is user code; the task's end catches what it throws.
-        drop(home.registry.collect_shared());
+        drop(home.registry.collect(shard));
     }
-    true
+    Some(false)
 }
 
 /// Calls `f` with the shard of the worker that this thread plays for `home`, if it has one.

@@ -23,7 +23,7 @@ use crate::clock::tsc::Scale;
 use crate::report;
 use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
 use crate::sync::deque::{Injector, Steal};
-use crate::sync::{AtomicBool, AtomicUsize, CachePadded, RwLock, fence};
+use crate::sync::{AtomicBool, AtomicUsize, CachePadded, RwLock, RwLockReadGuard, fence};
 use crate::task::{
     Details, Id, JoinError, JoinHandle, NewTask, Registry, Runnable, Schedule, Weight,
 };
@@ -263,12 +263,10 @@ impl Home {
     /// Unparks a worker for what was pushed to the injector, or to the queue of a worker that
     /// computes, if one is needed.
     pub(crate) fn wake_after_remote_push(&self) {
-        let worker = self.idle.after_remote_push(|| {
-            let resident = self.resident.read();
-            resident.as_ref().and_then(|resident| resident.poller())
-        });
+        let mut resident = None;
+        let worker = self.idle.after_remote_push(|| self.poller(&mut resident));
         match worker {
-            Some(worker) => self.unpark(worker),
+            Some(worker) => unpark(resident.as_deref(), worker),
             None => self.wake_spare(),
         }
     }
@@ -312,21 +310,29 @@ impl Home {
     /// Unparks a worker for what was pushed to a local queue, if one is wanted.
     #[inline]
     pub(crate) fn wake_after_local_push(&self) {
-        let worker = self.idle.after_local_push(|| {
-            let resident = self.resident.read();
-            resident.as_ref().and_then(|resident| resident.poller())
-        });
+        let mut resident = None;
+        let worker = self.idle.after_local_push(1, || self.poller(&mut resident));
         if let Some(worker) = worker {
-            self.unpark(worker);
+            unpark(resident.as_deref(), worker);
         }
     }
 
-    #[cold]
-    fn unpark(&self, worker: usize) {
-        let resident = self.resident.read().clone();
-        if let Some(resident) = resident {
-            resident.unpark(worker);
+    /// The same for `n` forked jobs that anyone may take: as many workers may be on their way at once. Each
+    /// job may be long, and one that is woken takes long to come.
+    pub(crate) fn wake_after_fork(&self, n: usize) {
+        let mut resident = None;
+        let worker = self.idle.after_local_push(n, || self.poller(&mut resident));
+        if let Some(worker) = worker {
+            unpark(resident.as_deref(), worker);
         }
+    }
+
+    /// Who should be woken last. The resident is kept for who is woken: each look is a write to a line that all
+    /// workers use.
+    #[cold]
+    fn poller<'a>(&'a self, kept: &mut Option<Lodger<'a>>) -> Option<usize> {
+        let resident = kept.insert(self.resident.read());
+        resident.as_ref().and_then(|resident| resident.poller())
     }
 
     pub(crate) fn heavy(&self) -> &Injector<Runnable> {
@@ -366,6 +372,17 @@ impl Home {
                 }
             }
         }
+    }
+}
+
+/// The resident, while it is looked at.
+type Lodger<'a> = RwLockReadGuard<'a, Option<std::sync::Arc<dyn Resident>>>;
+
+/// Nothing in here is user code, or asks for the resident again.
+#[cold]
+fn unpark(resident: Option<&Option<std::sync::Arc<dyn Resident>>>, worker: usize) {
+    if let Some(Some(resident)) = resident {
+        resident.unpark(worker);
     }
 }
 

@@ -39,7 +39,12 @@ impl Counts {
 
     /// Someone sleeps, and nobody is on the way already \[S5\].
     pub(super) fn wants_wake(self) -> bool {
-        self.searching() == 0 && self.awake() < self.workers()
+        self.wants_wakes(1)
+    }
+
+    /// Someone sleeps, and fewer than `n` are on the way.
+    pub(super) fn wants_wakes(self, n: usize) -> bool {
+        self.searching() < n && self.awake() < self.workers()
     }
 
     /// Someone sleeps or searches, and would take what is offered.
@@ -92,12 +97,17 @@ impl Idle {
         self.word.store(Counts::new(workers, workers, 0).0, SeqCst);
     }
 
-    /// After a push to the worker's own queue: a sleeper to unpark, if one is wanted.
+    /// After a push to the worker's own queue: a sleeper to unpark, if one is wanted. `n`: how many may be on
+    /// their way at once.
     #[inline]
-    pub(crate) fn after_local_push(&self, avoid: impl FnOnce() -> Option<usize>) -> Option<usize> {
+    pub(crate) fn after_local_push(
+        &self,
+        n: usize,
+        avoid: impl FnOnce() -> Option<usize>,
+    ) -> Option<usize> {
         // Relaxed: [S3].
-        match Counts(self.word.load(Relaxed)).wants_wake() {
-            true => self.wake_one(avoid()),
+        match Counts(self.word.load(Relaxed)).wants_wakes(n) {
+            true => self.wake_one(n, avoid()),
             false => None,
         }
     }
@@ -109,17 +119,17 @@ impl Idle {
         // change of the word in `park` and the look at the queues after it: [S2].
         fence(SeqCst);
         match Counts(self.word.load(Relaxed)).wants_wake() {
-            true => self.wake_one(avoid()),
+            true => self.wake_one(1, avoid()),
             false => None,
         }
     }
 
     #[cold]
-    fn wake_one(&self, avoid: Option<usize>) -> Option<usize> {
+    fn wake_one(&self, n: usize, avoid: Option<usize>) -> Option<usize> {
         let mut sleepers = self.sleepers.lock();
         // Relaxed: with the lock held the number of sleepers stands still.
         let counts = Counts(self.word.load(Relaxed));
-        if !counts.wants_wake() {
+        if !counts.wants_wakes(n) {
             return None;
         }
         let position = sleepers

@@ -126,6 +126,15 @@ impl Shared {
         &self.remotes[..self.n_regular]
     }
 
+    /// Tasks that workers have completed and their registry does not know of yet.
+    pub(crate) fn not_given_in(&self) -> usize {
+        let of_each = self
+            .remotes
+            .iter()
+            .map(|remote| remote.counters.foreign.get());
+        of_each.sum::<u64>() as usize
+    }
+
     /// The regular workers, and those spares that have ever worked.
     pub(crate) fn in_use(&self) -> &[CachePadded<Remote>] {
         &self.remotes[..self.n_regular + self.spares_used()]

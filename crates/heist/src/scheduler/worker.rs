@@ -30,7 +30,7 @@ use super::shared::{Remote, Shared};
 use crate::budget;
 use crate::clock::tsc::Ticks;
 use crate::sync::deque::Steal;
-use crate::task::{CurrentTask, Own, Runnable, TaskRef};
+use crate::task::{CurrentTask, Id, Own, Runnable, TOGETHER, TaskRef};
 use std::fmt;
 use std::sync::Arc;
 
@@ -46,6 +46,8 @@ pub(crate) struct Core {
     queue: LocalQueue,
     /// Its shard of the registry.
     pub(super) own: Option<Own>,
+    /// What it has completed of others' shards, until it gives that in.
+    foreign: Vec<Id>,
     n_ticks: u32,
     n_wakes: u32,
     searching: bool,
@@ -78,6 +80,7 @@ impl fmt::Debug for Core {
 
 impl Drop for Core {
     fn drop(&mut self) {
+        self.give_in();
         if let Some(own) = self.own.take() {
             self.shared.home.registry.take_back(own);
         }
@@ -90,6 +93,7 @@ impl Core {
         Self {
             is_spare: shared.is_spare(idx),
             own: shared.home.registry.lend(idx),
+            foreign: Vec::with_capacity(TOGETHER),
             shared,
             idx,
             queue,
@@ -115,9 +119,40 @@ impl Core {
         }
     }
 
-    /// What others have completed of its tasks. To be dropped where user code may run.
+    /// Gives in what it has completed of others', and answers what others have completed of its own. To be
+    /// dropped where user code may run.
     fn collect(&mut self) -> Vec<TaskRef> {
-        self.own.as_mut().map_or_else(Vec::new, Own::collect)
+        let full = self.give_in();
+        let mut completed = self.own.as_mut().map_or_else(Vec::new, Own::collect);
+        if let Some(shard) = full {
+            completed.extend(self.shared.home.registry.collect(shard));
+        }
+        completed
+    }
+
+    /// A task that is not of its shard is about to complete here. The answer is a shard that somebody should
+    /// collect.
+    #[inline]
+    pub(super) fn complete_foreign(&mut self, id: Id) -> Option<usize> {
+        self.foreign.push(id);
+        self.remote()
+            .counters
+            .foreign
+            .set(self.foreign.len() as u64);
+        match self.foreign.len() < TOGETHER {
+            true => None,
+            false => self.give_in(),
+        }
+    }
+
+    fn give_in(&mut self) -> Option<usize> {
+        if self.foreign.is_empty() {
+            return None;
+        }
+        let full = self.shared.home.registry.give_in(&self.foreign);
+        self.foreign.clear();
+        self.remote().counters.foreign.set(0);
+        full
     }
 
     #[inline]

@@ -32,7 +32,7 @@ impl Id {
     }
 
     /// The task was refused by its registry: it has no slot.
-    pub(super) fn is_unregistered(self) -> bool {
+    pub(crate) fn is_unregistered(self) -> bool {
         self.0 == 0
     }
 

@@ -1,7 +1,7 @@
 //! The set of live tasks: found again at shutdown, and listed.
 //!
-//! A task is in it from before it is scheduled until just before it completes, and its entry holds a
-//! counted reference; its id says its shard and slot. Shards are of two kinds. Each worker has one of
+//! A task is in it from before it is scheduled until just before it completes, or until those who completed
+//! it give it in, and its entry holds a counted reference; its id says its shard and slot. Shards are of two kinds. Each worker has one of
 //! its own (`registry/own.rs`), where spawning and completing on that worker cost no locked
 //! operation. All other threads share some, each behind a mutex; a worker that completes one of their
 //! tasks does not take it (`registry/given_in.rs`).
@@ -145,6 +145,8 @@ struct Common {
 
 /// Inserts after which a shared shard is rid of what was given in.
 const SOME: u32 = 64;
+/// So many that it has completed of others a worker gives in together.
+pub(crate) const TOGETHER: usize = 32;
 
 impl Common {
     fn new(idx: u8) -> Self {
@@ -202,8 +204,7 @@ impl Registry {
     }
 
     pub(crate) fn take_back(&self, own: Own) {
-        let kept = self.kept.get(own.idx() - self.shared.len());
-        if let Some(kept) = kept.and_then(OnceLock::get) {
+        if let Some(kept) = self.kept(own.idx()) {
             kept.take_back(own);
         }
     }
@@ -227,16 +228,35 @@ impl Registry {
         inserted.map_err(|_refused| Closed)
     }
 
-    /// The id's task is in a shared shard: which one?
-    #[inline]
-    pub(crate) fn shared_shard(&self, id: Id) -> Option<usize> {
-        (!id.is_unregistered() && id.shard() < self.shared.len()).then(|| id.shard())
+    /// Tasks that a worker completes and that are not of its own shard; their references stay with the entries.
+    /// The answer is a shard in which so many wait that somebody should [`collect`](Self::collect) them.
+    pub(crate) fn give_in(&self, ids: &[Id]) -> Option<usize> {
+        let mut full = None;
+        for ids in ids.chunk_by(|a, b| a.shard() == b.shard()) {
+            let shard = ids[0].shard();
+            let many = match self.shared.get(shard) {
+                Some(common) => common.given_in.push(ids) >= MANY,
+                None => self.kept(shard).is_some_and(|kept| kept.give_in(ids)),
+            };
+            if many {
+                full = Some(shard);
+            }
+        }
+        full
     }
 
-    /// A task of this shared shard is about to complete on a worker; its reference stays with the entry. `true`:
-    /// so many have been given in that somebody should collect them.
-    pub(crate) fn give_in(&self, shard: usize, id: Id) -> bool {
-        self.shared[shard].given_in.push(id) >= MANY
+    /// What was given in to a shard. To be dropped where user code may run.
+    pub(crate) fn collect(&self, shard: usize) -> Vec<TaskRef> {
+        match self.shared.get(shard) {
+            Some(common) => common.given_in.collect(&mut common.shard.lock()),
+            None => self.kept(shard).map_or_else(Vec::new, Kept::collect),
+        }
+    }
+
+    /// A worker's shard, by the number that ids have.
+    fn kept(&self, shard: usize) -> Option<&Kept> {
+        let kept = self.kept.get(shard.checked_sub(self.shared.len())?)?;
+        kept.get().map(|kept| &**kept)
     }
 
     /// What was given in to the shared shards. To be dropped where user code may run.
@@ -262,9 +282,8 @@ impl Registry {
             let task = shard.shard.lock().remove(id.index());
             return task.map(std::mem::forget).is_some();
         }
-        let kept = self.kept.get(id.shard() - self.shared.len());
-        if let Some(kept) = kept.and_then(OnceLock::get) {
-            kept.give_in(id);
+        if self.give_in(&[id]).is_some() {
+            drop(self.collect(id.shard()));
         }
         false
     }
@@ -280,8 +299,7 @@ impl Registry {
         if let Some(shard) = self.shared.get(id.shard()) {
             return shard.visit(find);
         }
-        let kept = self.kept.get(id.shard() - self.shared.len())?;
-        kept.get()?.visit(find)
+        self.kept(id.shard())?.visit(find)
     }
 
     /// Visits every shard, one at a time; what has completed is out of it.
@@ -327,7 +345,7 @@ impl Registry {
         epoch
     }
 
-    /// How many tasks of this epoch are alive.
+    /// How many tasks of this epoch are alive, and of those that are not, how many no worker has given in yet.
     pub(crate) fn len(&self, epoch: u64) -> usize {
         let mut len = 0;
         self.visit_all(|shard| len += usize::from(shard.is_of(epoch)) * shard.entries.len());
@@ -344,16 +362,21 @@ impl Registry {
         n_async
     }
 
-    /// A copy of every entry of this epoch, a shard at a time.
+    /// A copy of the entry of every task of this epoch that is alive, a shard at a time.
     pub(crate) fn list(&self, epoch: u64) -> Vec<Listed> {
         let mut listed = Vec::new();
+        let list = |entry: &Entry| {
+            let phase = entry.task.phase();
+            // It may wait to be given in.
+            (phase != Phase::Complete).then(|| Listed {
+                id: entry.task.id(),
+                details: entry.details.clone(),
+                phase,
+            })
+        };
         self.visit_all(|shard| {
             if shard.is_of(epoch) {
-                listed.extend(shard.entries.iter().map(|(_, entry)| Listed {
-                    id: entry.task.id(),
-                    details: entry.details.clone(),
-                    phase: entry.task.phase(),
-                }));
+                listed.extend(shard.entries.iter().filter_map(|(_, entry)| list(entry)));
             }
         });
         listed

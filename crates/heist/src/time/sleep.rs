@@ -5,9 +5,9 @@
 
 use super::Instant;
 use crate::budget;
+use crate::context;
 use crate::driver::Timers;
 use crate::driver::wheel::TimerKey;
-use crate::runtime::Handle;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -108,20 +108,29 @@ impl Sleep {
 
     #[track_caller]
     fn arm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let handle = Handle::current();
-        let clock = handle.driver().clock();
-        let deadline = clock.nanos_at(self.deadline.into_std());
-        if deadline <= clock.nanos() {
-            self.timer = Timer::Elapsed;
-            return Poll::Ready(());
-        }
-        let (timers, worker) = handle.timers();
+        let deadline = self.deadline.into_std();
+        // The handle is borrowed and not cloned: its count is a line that all workers would write. And it is
+        // borrowed for a moment: clones of wakers are user code.
+        let found = context::with(|handle| {
+            let clock = handle.driver().clock();
+            let deadline = clock.nanos_at(deadline);
+            (deadline > clock.nanos()).then(|| (deadline, handle.timers()))
+        });
+        let (deadline, (timers, worker)) = match found {
+            Ok(Some(found)) => found,
+            Ok(None) => {
+                self.timer = Timer::Elapsed;
+                return Poll::Ready(());
+            }
+            Err(error) => panic!("{error}"),
+        };
         let Some(armed) = timers.arm(deadline, cx.waker()) else {
             panic!("{RUNTIME_GONE}");
         };
         self.timer = Timer::Armed(timers, armed.key);
         if armed.is_next {
-            handle.timer_became_next(worker);
+            let told = context::with(|handle| handle.timer_became_next(worker));
+            debug_assert!(told.is_ok(), "it was current just now");
         }
         Poll::Pending
     }

@@ -381,7 +381,9 @@ impl Seat {
     /// There are public jobs: wakes who wants them.
     fn tell(&self) {
         if let Some(home) = self.home {
-            home.wake_after_local_push();
+            // Relaxed: a hint.
+            let n_public = Word(self.public.word.load(Relaxed)).n_public();
+            home.wake_after_fork(n_public.max(1));
         }
         // Relaxed, both: a hint; it wakes somebody who looks for itself.
         if self.public.guest.load(Relaxed) != 0 {

@@ -40,6 +40,9 @@ fn a_wake_is_wanted_when_someone_sleeps_and_nobody_searches() {
         // [S5]
         let wanted = counts.awake() < counts.workers() && counts.searching() == 0;
         assert_eq!(counts.wants_wake(), wanted, "{counts:?}");
+        // For forked jobs, as many are on their way as there are jobs.
+        let second = counts.awake() < counts.workers() && counts.searching() < 2;
+        assert_eq!(counts.wants_wakes(2), second, "{counts:?}");
     }
 }
 
@@ -48,7 +51,7 @@ fn a_wake_is_wanted_when_someone_sleeps_and_nobody_searches() {
 fn the_last_to_park_is_the_first_to_wake_and_the_poller_the_last() {
     let idle = Idle::new();
     idle.reset(3);
-    assert_eq!(idle.after_local_push(|| None), None, "all are awake");
+    assert_eq!(idle.after_local_push(1, || None), None, "all are awake");
     for worker in 0..3 {
         assert!(!idle.park(worker, false));
     }
@@ -58,11 +61,11 @@ fn the_last_to_park_is_the_first_to_wake_and_the_poller_the_last() {
     assert_eq!(idle.after_remote_push(|| Some(2)), None);
     assert!(idle.unpark(1), "woken to search");
     assert!(idle.stop_searching(), "the last one");
-    assert_eq!(idle.after_local_push(|| Some(2)), Some(0));
+    assert_eq!(idle.after_local_push(1, || Some(2)), Some(0));
     assert!(idle.unpark(0));
     assert!(idle.stop_searching());
     assert_eq!(
-        idle.after_local_push(|| Some(2)),
+        idle.after_local_push(1, || Some(2)),
         Some(2),
         "there is no other"
     );

@@ -46,7 +46,7 @@ impl Pool {
 
     /// As `Home::wake_after_local_push`.
     fn wake_peer(&self) {
-        if let Some(next) = self.idle.after_local_push(|| None) {
+        if let Some(next) = self.idle.after_local_push(1, || None) {
             assert_eq!(self.parkers[next].unpark(), Unpark::Done);
         }
     }
@@ -55,7 +55,7 @@ impl Pool {
         loop {
             if let Steal::Success(item) = self.injector.steal() {
                 if searching && self.idle.stop_searching() && !self.injector.is_empty() {
-                    if let Some(next) = self.idle.after_local_push(|| None) {
+                    if let Some(next) = self.idle.after_local_push(1, || None) {
                         assert_eq!(self.parkers[next].unpark(), Unpark::Done);
                     }
                 }

@@ -1,9 +1,7 @@
 //! The shard that a worker has for itself.
 //!
 //! The worker inserts and removes with plain loads and stores (`sync/biased.rs`). Whoever completes
-//! one of its tasks elsewhere *gives in* the task's id: the entry, and with it a reference, stays
-//! until the worker collects what was given in, at a later spawn or before it parks; or until so many
-//! wait that the giver collects them itself.
+//! one of its tasks elsewhere *gives in* the task's id (`given_in.rs`).
 //!
 //! The part that tells who is who:
 //!
@@ -118,10 +116,18 @@ impl Kept {
         *self.own.lock() = Some(own);
     }
 
-    /// A task is about to complete; its reference stays with the entry.
-    pub(super) fn give_in(&self, id: Id) {
-        if self.given_in.push(id) >= MANY {
-            self.visit(|_| ());
+    /// Tasks that complete; their references stay with the entries. `true`: so many wait that somebody should
+    /// collect them.
+    pub(super) fn give_in(&self, ids: &[Id]) -> bool {
+        self.given_in.push(ids) >= MANY
+    }
+
+    /// What was given in. To be dropped where user code may run.
+    pub(super) fn collect(&self) -> Vec<TaskRef> {
+        let collect = |shard: &mut Shard| self.given_in.collect(shard);
+        match &mut *self.own.lock() {
+            Some(own) => own.shard.with(collect),
+            None => self.guest.with(collect),
         }
     }
 

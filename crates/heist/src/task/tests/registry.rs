@@ -142,33 +142,49 @@ fn what_is_given_in_is_collected_before_it_is_much() {
 fn ids_given_in_to_a_shared_shard_are_collected() {
     let registry = Registry::new(2);
     let epoch = registry.reopen();
-    let give_in = |task: Runnable| {
-        let shard = registry.shared_shard(task.id()).unwrap();
-        let many = registry.give_in(shard, task.id());
-        (many, task)
-    };
-    let (many, first) = give_in(insert(&registry, epoch, 1).unwrap());
-    assert!(!many);
+    let give_in = |task: &Runnable| registry.give_in(&[task.id()]);
+    let first = insert(&registry, epoch, 1).unwrap();
+    assert_eq!(give_in(&first), None);
     assert_eq!(registry.collect_shared().len(), 1);
     assert!(registry.collect_shared().is_empty());
-    let (_, second) = give_in(insert(&registry, epoch, 1).unwrap());
+    let second = insert(&registry, epoch, 1).unwrap();
+    assert_eq!(give_in(&second), None);
     assert_eq!(registry.len(epoch), 0, "a look collects");
     assert!(registry.details(second.id()).is_none());
     let mut kept = vec![first, second];
     // Those who insert collect now and then.
     for _ in 0..1_000 {
-        let (many, task) = give_in(insert(&registry, epoch, 1).unwrap());
-        assert!(!many);
+        let task = insert(&registry, epoch, 1).unwrap();
+        assert_eq!(give_in(&task), None);
         kept.push(task);
     }
-    // And where nobody inserts, those who give in are told.
+    // And where nobody inserts, those who give in are told, and by then many wait.
     let more: Vec<_> = (0..1_100)
         .map(|_| insert(&registry, epoch, 1).unwrap())
         .collect();
-    assert!(more.into_iter().any(|task| {
-        let (many, task) = give_in(task);
-        kept.push(task);
-        many
-    }));
-    drop(kept);
+    let full = more.iter().find_map(give_in).expect("many");
+    assert!(registry.collect(full).len() >= 1_000);
+    drop((kept, more));
+}
+
+/// A worker tells several shards at once, each of what is its own.
+#[test]
+fn what_is_given_in_together_goes_to_each_ones_shard() {
+    let registry = Registry::new(2);
+    let epoch = registry.reopen();
+    let mut own = registry.lend(0).expect("nobody has it");
+    let task = NewTask::new(std::future::pending::<()>(), Queue::new());
+    drop(task.join);
+    let id = own
+        .insert(epoch, task.registered, details(Kind::Async))
+        .unwrap();
+    task.runnable.set_id(id);
+    let shared = [0, 1, 1].map(|hint| insert(&registry, epoch, hint).unwrap());
+    let [first, second, third] = [0, 1, 2].map(|index| shared[index].id());
+    assert_eq!(registry.give_in(&[first, second, id, third]), None);
+    assert_eq!(own.collect().len(), 1);
+    assert_eq!(registry.collect_shared().len(), 3);
+    assert_eq!(registry.len(epoch), 0);
+    drop((task.runnable, shared));
+    registry.take_back(own);
 }
