@@ -304,7 +304,8 @@ impl Seat {
         false
     }
 
-    /// Somebody may want something: makes the oldest private job public if so [F7].
+    /// Somebody may want something: makes the oldest private job public if too few are, and wakes who would take
+    /// it [F7]. Not more than that: in a large runtime somebody is always idle, and every fork would be public.
     #[cold]
     #[inline(never)]
     fn attend(&self, top: usize) {
@@ -313,20 +314,21 @@ impl Seat {
         // Relaxed, both: the owner's own; and a look at what thieves have left.
         let split = self.own.split.load(Relaxed);
         let n_public = Word(self.public.word.load(Relaxed)).n_public();
-        if split < top && (n_public < self.keep() || self.is_wanted()) {
+        if split < top && n_public < self.keep() {
             self.publish(split, 1);
         } else if n_public == 0 {
             return;
         }
         if self.is_wanted() {
             self.tell();
-        } else if self.own.split.load(Relaxed) < top {
+        }
+        if self.own.split.load(Relaxed) < top {
             // Without private jobs there is nothing to gain from taking the sign down.
             self.calm_down();
         }
     }
 
-    /// Nobody seems to want anything: pushes and pops need not look [F7].
+    /// Enough is public, and whoever wanted something knows: pushes and pops need not look [F7].
     fn calm_down(&self) {
         if Word(self.public.word.load(Relaxed)).n_public() < self.keep() {
             return;
@@ -338,8 +340,10 @@ impl Seat {
         // `visit`: [F7].
         fence(SeqCst);
         let n_public = Word(self.public.word.load(Relaxed)).n_public();
-        if self.is_wanted() || n_public < self.keep() {
+        if n_public < self.keep() {
             self.attention.store(true, Relaxed);
+        }
+        if self.has_guest() {
             self.tell();
         }
     }
@@ -374,8 +378,13 @@ impl Seat {
 
     /// Some worker is idle, or a `join` waits for jobs of this seat.
     fn is_wanted(&self) -> bool {
+        self.has_guest() || self.home.is_some_and(|home| home.idle.wants_work())
+    }
+
+    /// A `join` waits for something to become public.
+    fn has_guest(&self) -> bool {
         // Relaxed: after a fence, or a look that need not be exact.
-        self.public.guest.load(Relaxed) != 0 || self.home.is_some_and(|home| home.idle.wants_work())
+        self.public.guest.load(Relaxed) != 0
     }
 
     /// There are public jobs: wakes who wants them.
@@ -383,7 +392,7 @@ impl Seat {
         if let Some(home) = self.home {
             // Relaxed: a hint.
             let n_public = Word(self.public.word.load(Relaxed)).n_public();
-            home.wake_after_fork(n_public.max(1));
+            home.wake_after_fork(n_public);
         }
         // Relaxed, both: a hint; it wakes somebody who looks for itself.
         if self.public.guest.load(Relaxed) != 0 {

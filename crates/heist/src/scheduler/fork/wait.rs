@@ -4,21 +4,31 @@
 //! on its seat: *leapfrogging*. Where the thief waits itself, for a job that another one has, that
 //! one's seat is looked at, and so on.
 //!
-//! A thread that finds nothing for some microseconds blocks. If something else that computes could
+//! A thread that finds nothing goes on looking for as long as it would take to block and to come back,
+//! and lets others have its core meanwhile; then it blocks. If something else that computes could
 //! run instead, it hands its worker over as `block_in_place` does; if not it keeps it, since the
 //! spare serves what is light.
 //!
 //! Rules [F6] to [F8]: `fork.rs`. Tests: `parallel/tests/loom.rs`, `tests/it/parallel.rs`.
 
 use super::seat::{Execution, Job, Seat, Stolen};
+#[cfg(not(heist_loom))]
+use crate::clock::tsc::Scale;
+use crate::clock::tsc::Ticks;
 use crate::scheduler::home::Home;
 use crate::scheduler::{current, worker};
+use crate::sync::thread;
+#[cfg(not(heist_loom))]
+use std::time::Duration;
 
-/// Looks before the thread blocks.
+/// Looks before the thread lets others have its core between two.
 #[cfg(not(heist_loom))]
 const LOOKS: u32 = 100;
 #[cfg(heist_loom)]
 const LOOKS: u32 = 0;
+/// How long it looks like that before it blocks.
+#[cfg(not(heist_loom))]
+const PATIENCE: Duration = Duration::from_micros(200);
 /// How far it follows those who wait themselves.
 const HOPS: u32 = 16;
 
@@ -30,15 +40,18 @@ impl Seat {
     #[inline(never)]
     pub(crate) fn wait(&'static self, place: usize, job: &Job, help: bool) {
         let mut looks = 0;
+        let mut since = None;
         let mut visited = false;
         while !job.is_done() {
             let found = if help { self.leapfrog(job) } else { None };
             if let Some(stolen) = found {
                 stolen.run_on(self);
-                (looks, visited) = (0, false);
+                (looks, since, visited) = (0, None, false);
             } else if looks < LOOKS {
                 looks += 1;
                 std::hint::spin_loop();
+            } else if is_patient(&mut since) {
+                thread::yield_now();
             } else if help && !visited {
                 // One more look follows [F7].
                 if let Some(thief) = self.thief_of(job) {
@@ -112,6 +125,20 @@ impl Seat {
             None => self.parker.park(None),
         }
     }
+}
+
+/// Whether it is too soon to block. `since`: when that was first asked.
+#[cfg(not(heist_loom))]
+fn is_patient(since: &mut Option<Ticks>) -> bool {
+    let scale = Scale::get();
+    let now = scale.ticks();
+    now.since(*since.get_or_insert(now)) < scale.ticks_in(PATIENCE)
+}
+
+/// A model has no time.
+#[cfg(heist_loom)]
+fn is_patient(_since: &mut Option<Ticks>) -> bool {
+    false
 }
 
 /// Blocks in `wait`, on a thread that may play a worker of `home`. What is queued there must not
