@@ -10,6 +10,7 @@
 
 pub mod contender;
 pub mod cpu;
+pub mod machine;
 pub mod runner;
 pub mod sample;
 pub mod table;

@@ -1,5 +1,6 @@
 //! Runs cases in rounds, the contenders in turn, and prints what came of it.
 
+use crate::machine;
 use crate::sample::{Spread, quantile};
 use crate::table::{self, Figure, Row};
 use std::fmt::Write as _;
@@ -177,6 +178,10 @@ pub fn main(cases: &[Case]) -> ExitCode {
             ""
         },
     );
+    if let Err(error) = options.out.as_ref().map_or(Ok(()), begin) {
+        eprintln!("{error}");
+        return ExitCode::FAILURE;
+    }
     let mut failed = 0;
     for case in wanted {
         if let Err(error) = run(case, &options) {
@@ -278,6 +283,14 @@ fn curves(case: &str, entries: &[&Entry], measured: &[Vec<Measured>]) -> String 
         }
     }
     lines
+}
+
+/// Heads a new file with where it was measured.
+fn begin(out: &PathBuf) -> Result<(), String> {
+    if out.exists() {
+        return Ok(());
+    }
+    keep(out, &format!("machine\t{}\n", machine::describe()))
 }
 
 fn keep(out: &PathBuf, lines: &str) -> Result<(), String> {

@@ -27,6 +27,7 @@ Usage: cargo xtask <command>
   bench           every workload beside its peers; writes docs/performance.md and its plots
   bench --plots   writes them again from what the last such run measured
   bench --costs   the same, but measures before that what the safeguards cost
+  bench --scaling the same, but measures before that with 1, 2, 4 … workers, as far as there are cores
   bench [args]    only prints; args go to the runner (NAME, --contender NAME, --quick, --rounds N, --workers N)
   instructions    what an operation costs in instructions, beside the record (--record writes it); needs valgrind
   oracle          regenerates the asyncio traces from CPython 3.13 (--check only compares)

@@ -3,7 +3,7 @@
 use super::{Figure, Kept, in_order};
 use anyhow::{Context, Result};
 use std::fmt::Write as _;
-use xshell::{Shell, cmd};
+use xshell::Shell;
 
 /// Whose versions the page names.
 const RIVALS: [&str; 10] = [
@@ -19,45 +19,21 @@ const RIVALS: [&str; 10] = [
     "forte",
 ];
 
-/// Where and with what was measured.
-#[derive(Debug)]
-pub(crate) struct Machine {
-    pub(super) processor: String,
-    pub(super) processors: usize,
-    pub(super) system: String,
-    pub(super) date: String,
-    /// Package and version.
-    pub(super) versions: Vec<(String, String)>,
-}
-
-impl Machine {
-    pub(super) fn of(sh: &Shell) -> Result<Self> {
-        let info = sh.read_file("/proc/cpuinfo").unwrap_or_default();
-        let processor = info
+/// The packages that were measured beside, with their versions.
+pub(super) fn versions(sh: &Shell) -> Result<String> {
+    let lock = sh
+        .read_file("Cargo.lock")
+        .context("the versions of the rivals")?;
+    let versions = RIVALS.iter().filter_map(|&name| {
+        let entry = lock
+            .split("[[package]]")
+            .find(|entry| entry.contains(&format!("\nname = \"{name}\"\n")))?;
+        let version = entry
             .lines()
-            .find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));
-        let lock = sh
-            .read_file("Cargo.lock")
-            .context("the versions of the rivals")?;
-        let versions = RIVALS.iter().filter_map(|&name| {
-            let entry = lock
-                .split("[[package]]")
-                .find(|entry| entry.contains(&format!("\nname = \"{name}\"\n")))?;
-            let version = entry
-                .lines()
-                .find_map(|line| line.strip_prefix("version = \""))?;
-            Some((name.to_owned(), version.trim_end_matches('"').to_owned()))
-        });
-        Ok(Self {
-            processor: processor.unwrap_or("an unknown processor").to_owned(),
-            processors: std::thread::available_parallelism().map_or(1, usize::from),
-            system: cmd!(sh, "uname -sr")
-                .read()
-                .unwrap_or_else(|_| std::env::consts::OS.to_owned()),
-            date: cmd!(sh, "date +%Y-%m-%d").read().unwrap_or_default(),
-            versions: versions.collect(),
-        })
-    }
+            .find_map(|line| line.strip_prefix("version = \""))?;
+        Some(format!("{name} {}", version.trim_end_matches('"')))
+    });
+    Ok(versions.collect::<Vec<_>>().join(", "))
 }
 
 /// What the README shows, and between which lines.
@@ -101,8 +77,8 @@ pub(super) fn with_headline(readme: &str, kept: &Kept) -> Result<String> {
 }
 
 /// The whole page. `plots` are cases that have one.
-pub(super) fn write(machine: &Machine, kept: &Kept, plots: &[String]) -> String {
-    let mut page = head(machine);
+pub(super) fn write(versions: &str, kept: &Kept, plots: &[String]) -> String {
+    let mut page = head(&kept.machine, versions);
     for case in in_order(kept.figures.iter().map(|figure| figure.case.as_str())) {
         let figures: Vec<&Figure> = kept
             .figures
@@ -129,25 +105,15 @@ pub(super) fn write(machine: &Machine, kept: &Kept, plots: &[String]) -> String 
     page
 }
 
-fn head(machine: &Machine) -> String {
-    let versions: Vec<String> = machine
-        .versions
-        .iter()
-        .map(|(name, version)| format!("{name} {version}"))
-        .collect();
+fn head(machine: &str, versions: &str) -> String {
     format!(
         "# Performance\n\n\
         Written by `cargo xtask bench`: nothing here was typed in.\n\n\
-        {} processors of {}, {}, {}. {}.\n\n\
+        {machine}. {versions}.\n\n\
         The contenders take turns in one process, with the same number of workers, after a round of warm-up; each run \
         checks its result. The median, the smallest and the largest value of the rounds are given, and how many cores \
         were busy. The last column is the first row's median over this row's: where less is better, below 1 is a win for \
-        the first row, which is always ours, and where more is better, above 1.\n",
-        machine.processors,
-        machine.processor,
-        machine.system,
-        machine.date,
-        versions.join(", "),
+        the first row, which is always ours, and where more is better, above 1.\n"
     )
 }
 

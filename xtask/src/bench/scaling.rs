@@ -1,5 +1,8 @@
 //! The page's section on scaling: some workloads again with 1, 2, 4 … workers, as far as there are cores, in fewer
 //! rounds.
+//!
+//! What was measured lies in `benches/scaling`, in the repository: a larger machine is seldom at hand, and on a smaller
+//! one its runs stay.
 
 use super::page::{number, put};
 use super::{Figure, Kept, in_order, parse};
@@ -8,39 +11,62 @@ use std::path::PathBuf;
 use xshell::{Shell, cmd};
 
 const WORKERS: [usize; 5] = [1, 2, 4, 8, 16];
-const CASES: [&str; 5] = [
-    "spawn_local",
-    "yield_now",
-    "ping_pong_pairs",
-    "timeout_cancelled",
-    "tcp_echo",
+/// In which bench, and which workloads of it: those that could use all workers.
+const CASES: [(&str, &[&str]); 2] = [
+    (
+        "throughput",
+        &[
+            "spawn_local",
+            "spawn_remote",
+            "yield_now",
+            "ping_pong_pairs",
+            "timeout_cancelled",
+            "tcp_echo",
+            "http",
+        ],
+    ),
+    ("forkjoin", &["fib", "sum", "sort"]),
 ];
+const CONTENDERS: [&str; 4] = ["heist", "tokio", "smol, static", "rayon"];
 
 /// The end of a unit that is a cost to each worker, all of which pay it at once.
 const EACH_WORKER: &str = "on all workers at once";
 
 /// The numbers of workers, each with the file that keeps what was measured.
 fn runs() -> impl Iterator<Item = (usize, PathBuf)> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let kept = |workers| crate::root().join(format!("target/bench-{workers}-workers.tsv"));
-    WORKERS
-        .into_iter()
-        .filter(move |&workers| workers <= cores)
-        .map(move |workers| (workers, kept(workers)))
+    let kept = |workers| crate::root().join(format!("benches/scaling/{workers}.tsv"));
+    WORKERS.map(|workers| (workers, kept(workers))).into_iter()
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// What is kept was measured with more workers than this machine has cores.
+pub(super) fn is_of_a_larger_machine() -> Result<bool> {
+    Ok(kept()?.iter().any(|&(workers, _)| workers > cores()))
 }
 
 pub(super) fn measure(sh: &Shell) -> Result<()> {
+    sh.create_dir(crate::root().join("benches/scaling"))?;
     for (workers, kept) in runs() {
         if kept.exists() {
             std::fs::remove_file(&kept)?;
         }
+        if workers > cores() {
+            continue;
+        }
         let workers = workers.to_string();
-        cmd!(
-            sh,
-            "cargo bench --package heist-benches --bench throughput -- {CASES...} --contender heist --contender tokio
-            --workers {workers} --rounds 3 --out {kept}"
-        )
-        .run()?;
+        for (bench, cases) in CASES {
+            let contenders = CONTENDERS.map(|name| ["--contender", name]);
+            let contenders = contenders.as_flattened();
+            cmd!(
+                sh,
+                "cargo bench --package heist-benches --bench {bench} -- {cases...} {contenders...}
+                --workers {workers} --rounds 3 --out {kept}"
+            )
+            .run()?;
+        }
     }
     Ok(())
 }
@@ -56,9 +82,9 @@ pub(super) fn kept() -> Result<Vec<(usize, Kept)>> {
 /// A row for each contender of each case, a column for each number of workers.
 pub(super) fn section(runs: &[(usize, Kept)]) -> String {
     let mut section = String::new();
-    if runs.is_empty() {
+    let Some((_, first)) = runs.first() else {
         return section;
-    }
+    };
     let workers: Vec<String> = runs
         .iter()
         .map(|(workers, _)| workers.to_string())
@@ -67,16 +93,18 @@ pub(super) fn section(runs: &[(usize, Kept)]) -> String {
         &mut section,
         format_args!(
             "\n## Scaling\n\n\
+            {}.\n\n\
             Medians of three rounds with so many workers, the cores that were busy, and the efficiency of a worker: \
             what all of them got done, over as many times what one did alone. When all workers of \
             heist are in one poll for long, a spare one takes part, so that one worker can keep more than a core busy.\n\n\
             | | | {} |\n|---|---|{}\n",
+            first.machine,
             workers.join(" | "),
             "--:|".repeat(runs.len())
         ),
     );
     let all = || runs.iter().flat_map(|(_, kept)| &kept.figures);
-    for case in CASES {
+    for case in in_order(all().map(|figure| figure.case.as_str())) {
         for contender in in_order(all().map(|figure| figure.contender.as_str())) {
             let of = |kept: &'_ Kept| {
                 let same = |figure: &&Figure| figure.case == case && figure.contender == contender;
