@@ -5,9 +5,7 @@
 //! the core for the next [`Step`], and polls a task, gives the driver a turn, or parks. Only parking
 //! blocks.
 //!
-//! `block_in_place` takes the core from its thread, leaves it in the remote, and asks for another
-//! thread to play the worker. Afterwards the first thread takes the core back if nobody has it
-//! yet; else it has lost its role and leaves the loop when its poll ends.
+//! `block_in_place` hands the core to another thread meanwhile (`in_place.rs`).
 //!
 //! # The spare
 //!
@@ -20,6 +18,10 @@
 //! Its protocol is in `spare.rs`.
 //!
 //! Tests: `tests/it/`; the spare's in `tests/it/rescue.rs`.
+
+mod in_place;
+
+pub(crate) use in_place::block_in_place;
 
 use super::current::{self, Current};
 use super::fork::{self, Work};
@@ -659,65 +661,5 @@ pub(super) fn run(shared: &Arc<Shared>, idx: usize) {
     }
     if leaves {
         shared.spare_is_free(idx);
-    }
-}
-
-/// Lets another thread play this thread's worker while `f` blocks. Elsewhere it just calls `f`.
-pub(crate) fn block_in_place<R>(f: impl FnOnce() -> R) -> R {
-    let _seat = fork::stand_up();
-    let mut core = match current::replace(Current::Nothing) {
-        // A waker that is called by the driver's turn: the worker is not in a poll, and its place
-        // among the sleepers cannot be handed on.
-        Current::Worker(core) if !core.in_turn => core,
-        other => {
-            current::replace(other);
-            return f();
-        }
-    };
-    let shared = core.shared.clone();
-    let idx = core.idx;
-    let searching = core.searching;
-    debug_assert!(!searching, "a worker that runs a task does not search");
-    // What the poll has written down of itself is not true of whoever plays the worker next.
-    core.computes = false;
-    core.slow = false;
-    core.in_poll = false;
-    let polled = core.remote().record.copy();
-    core.remote().record.forget();
-    *shared.remotes[idx].core.lock() = Some(core);
-    // The core comes back even if `f` unwinds.
-    let _take_back = TakeBack {
-        shared: shared.clone(),
-        idx,
-        polled,
-    };
-    if shared.start(idx).is_err() {
-        // No thread to be had: the worker stands still while we block, as it would have without
-        // us. Its queue can be stolen from.
-        if let Some(core) = &mut *shared.remotes[idx].core.lock() {
-            core.queue.flush_lifo();
-        }
-        shared.home.wake_after_local_push();
-    }
-    f()
-}
-
-struct TakeBack {
-    shared: Arc<Shared>,
-    idx: usize,
-    /// What the monitor was told of the poll.
-    polled: Polled,
-}
-
-impl Drop for TakeBack {
-    fn drop(&mut self) {
-        let core = self.shared.remotes[self.idx].core.lock().take();
-        if let Some(mut core) = core {
-            // The poll goes on, and may hold others up from now on.
-            core.in_poll = true;
-            core.now = self.shared.scale.ticks();
-            core.remote().record.restore(&self.polled, core.now);
-            current::replace(Current::Worker(core));
-        }
     }
 }

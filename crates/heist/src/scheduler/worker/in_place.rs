@@ -1,0 +1,71 @@
+//! Blocking inside a poll: the worker's core goes to another thread meanwhile.
+//!
+//! The thread leaves the core in the remote and asks for somebody to play the worker. Afterwards it takes the core
+//! back if nobody has it yet; else it has lost its role, and leaves the loop when its poll ends.
+//!
+//! Tests: `tests/it/blocking.rs`.
+
+use super::{Polled, Shared};
+use crate::scheduler::current::{self, Current};
+use crate::scheduler::fork;
+use std::sync::Arc;
+
+/// Lets another thread play this thread's worker while `f` blocks. Elsewhere it just calls `f`.
+pub(crate) fn block_in_place<R>(f: impl FnOnce() -> R) -> R {
+    let _seat = fork::stand_up();
+    let mut core = match current::replace(Current::Nothing) {
+        // A waker that is called by the driver's turn: the worker is not in a poll, and its place
+        // among the sleepers cannot be handed on.
+        Current::Worker(core) if !core.in_turn => core,
+        other => {
+            current::replace(other);
+            return f();
+        }
+    };
+    let shared = core.shared.clone();
+    let idx = core.idx;
+    let searching = core.searching;
+    debug_assert!(!searching, "a worker that runs a task does not search");
+    // What the poll has written down of itself is not true of whoever plays the worker next.
+    core.computes = false;
+    core.slow = false;
+    core.in_poll = false;
+    let polled = core.remote().record.copy();
+    core.remote().record.forget();
+    *shared.remotes[idx].core.lock() = Some(core);
+    // The core comes back even if `f` unwinds.
+    let _take_back = TakeBack {
+        shared: shared.clone(),
+        idx,
+        polled,
+    };
+    if shared.start(idx).is_err() {
+        // No thread to be had: the worker stands still while we block, as it would have without
+        // us. Its queue can be stolen from.
+        if let Some(core) = &mut *shared.remotes[idx].core.lock() {
+            core.queue.flush_lifo();
+        }
+        shared.home.wake_after_local_push();
+    }
+    f()
+}
+
+struct TakeBack {
+    shared: Arc<Shared>,
+    idx: usize,
+    /// What the monitor was told of the poll.
+    polled: Polled,
+}
+
+impl Drop for TakeBack {
+    fn drop(&mut self) {
+        let core = self.shared.remotes[self.idx].core.lock().take();
+        if let Some(mut core) = core {
+            // The poll goes on, and may hold others up from now on.
+            core.in_poll = true;
+            core.now = self.shared.scale.ticks();
+            core.remote().record.restore(&self.polled, core.now);
+            current::replace(Current::Worker(core));
+        }
+    }
+}
