@@ -70,10 +70,12 @@ impl Parallel {
 
     /// Puts a callback at the end of the serial queue.
     pub(crate) fn push(&self, event_loop: &EventLoop, handle: Handle) {
-        if self.is_closed() {
-            return;
-        }
         let mut serial = self.serial.lock();
+        // Under the lock that `close` takes after it has said so: nothing is queued behind it.
+        if self.is_closed() {
+            drop(serial);
+            return drop(handle);
+        }
         serial.queue.push_back(handle);
         let is_first = !std::mem::replace(&mut serial.draining, true);
         drop(serial);

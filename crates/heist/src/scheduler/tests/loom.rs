@@ -9,7 +9,7 @@ use crate::scheduler::spare::{Called, Spare};
 use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
 use crate::sync::biased::biased;
 use crate::sync::deque::{Injector, Steal};
-use crate::sync::{AtomicUsize, fence};
+use crate::sync::{AtomicUsize, Mutex, fence};
 use crate::task::{Details, Id, JoinError, NewTask, Runnable, Schedule, Weight};
 use loom::sync::Arc;
 use loom::thread;
@@ -370,6 +370,48 @@ fn push_against_change_of_spare() {
         before.join().unwrap();
         pusher.join().unwrap();
         assert_eq!(found.load(Relaxed), 1);
+    });
+}
+
+/// [W4]: a spare that stands aside is put in charge again as it leaves: it goes on, or the thread that was started for it
+/// plays it, or the next call starts one. Nobody takes it for working while no thread plays it.
+#[test]
+fn a_spare_that_leaves_against_being_put_in_charge_again() {
+    loom::model(|| {
+        let spare = Arc::new(Spare::new());
+        // The second one stood aside, so it is among the free ones; its thread has the core.
+        let free = Arc::new(Mutex::new(vec![1]));
+        let core = Arc::new(Mutex::new(None));
+        let leaving = {
+            let (spare, free, core) = (spare.clone(), free.clone(), core.clone());
+            thread::spawn(move || {
+                // As `step` and the end of `run`.
+                if spare.in_charge() == 1 {
+                    return true;
+                }
+                *core.lock() = Some(());
+                // As `spare_is_free`.
+                let mut free = free.lock();
+                if spare.in_charge() != 1 {
+                    if !free.contains(&1) {
+                        free.push(1);
+                    }
+                } else if core.lock().is_some() {
+                    spare.stillborn();
+                }
+                false
+            })
+        };
+        // As `replace_spare`.
+        let started = {
+            let mut free = free.lock();
+            assert_eq!(free.pop(), Some(1));
+            spare.put_in_charge(1);
+            thread::spawn(move || core.lock().take().is_some())
+        };
+        let plays = [leaving.join().unwrap(), started.join().unwrap()];
+        assert_ne!(plays, [true, true], "one core");
+        assert!(plays.contains(&true) || spare.call() == Called::Start);
     });
 }
 
