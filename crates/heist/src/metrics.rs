@@ -4,7 +4,7 @@
 //! by anyone; a poll costs one read of the cycle counter. Times are kept in ticks and turned into
 //! durations by the snapshot.
 //!
-//! Tests: `tests/it/metrics.rs`; the histogram's buckets in `metrics/tests.rs`.
+//! Tests: `tests/it/metrics.rs`; the buckets of the histogram, and what is not given in, in `metrics/tests.rs`.
 
 #[cfg(test)]
 mod tests;
@@ -32,6 +32,30 @@ impl Counter {
 
     pub(crate) fn get(&self) -> u64 {
         self.0.load(Relaxed)
+    }
+}
+
+/// How many completed tasks a worker has not given in yet, and how often it has given any in: the same number at two
+/// looks says that the registry had them all the while.
+#[derive(Debug, Default)]
+pub(crate) struct Foreign(Counter);
+
+impl Foreign {
+    const TIMES: u64 = 1 << 16;
+
+    #[inline]
+    pub(crate) fn one_more(&self) {
+        self.0.add(1);
+    }
+
+    pub(crate) fn given_in(&self) {
+        self.0.set((self.0.get() / Self::TIMES + 1) * Self::TIMES);
+    }
+
+    /// How many, and how often.
+    pub(crate) fn look(&self) -> (u64, u64) {
+        let word = self.0.get();
+        (word % Self::TIMES, word / Self::TIMES)
     }
 }
 
@@ -103,8 +127,8 @@ pub(crate) struct WorkerCounters {
     pub(crate) parks: Counter,
     pub(crate) poll_ticks: TickHistogram,
     pub(crate) wait_ticks: TickHistogram,
-    /// Tasks of others' shards of the registry that it has completed and not given in.
-    pub(crate) foreign: Counter,
+    /// Tasks of others' shards of the registry that it has completed.
+    pub(crate) foreign: Foreign,
     idle_ticks: Counter,
     /// When the worker parked; 0 while it is awake.
     parked_at: Counter,
@@ -117,7 +141,7 @@ impl WorkerCounters {
             parks: Counter::default(),
             poll_ticks: TickHistogram::new(),
             wait_ticks: TickHistogram::new(),
-            foreign: Counter::default(),
+            foreign: Foreign::default(),
             idle_ticks: Counter::default(),
             parked_at: Counter::default(),
         }

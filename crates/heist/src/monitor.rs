@@ -65,7 +65,7 @@ pub(crate) fn run(shared: &Arc<Shared>, hook: Option<&StallHook>) {
         idle_looks = if at_rest() { idle_looks + 1 } else { 0 };
         if idle_looks >= IDLE_LOOKS {
             // PANIC: the drop of a joiner's waker is user code; the panic hook has spoken.
-            let completed = AssertUnwindSafe(shared.home.registry.collect_shared());
+            let completed = AssertUnwindSafe(shared.home.registry.collect_all());
             let _ = catch_unwind(move || drop(completed));
             shared.alarm.deep_sleep(at_rest);
             (idle_looks, period) = (0, MIN_PERIOD);

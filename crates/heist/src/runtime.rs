@@ -473,15 +473,15 @@ impl Handle {
             Scheduler::MultiThread(shared) if shared.home.spare.is_born() => shared.spares_used(),
             Scheduler::MultiThread(_) | Scheduler::CurrentThread(_) => 0,
         };
-        let not_given_in = match &parts.scheduler {
-            Scheduler::MultiThread(shared) => shared.not_given_in(),
-            Scheduler::CurrentThread(_) => 0,
+        let alive_tasks = match &parts.scheduler {
+            Scheduler::MultiThread(shared) => shared.n_alive(parts.epoch),
+            Scheduler::CurrentThread(_) => parts.home.registry.len(parts.epoch),
         };
         let load = parts.pool.load();
         RuntimeMetrics {
             workers,
             spare_workers,
-            alive_tasks: (parts.home.registry.len(parts.epoch)).saturating_sub(not_given_in),
+            alive_tasks,
             injector_depth: parts.home.injector().len(),
             remote_schedules: parts.home.remote_schedules(),
             found_heavy: parts.home.found_heavy_count(),

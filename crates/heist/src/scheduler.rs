@@ -22,8 +22,8 @@
 //! - **\[S3\]** A push to the worker's own queue looks at the idle word without a fence: should it
 //!   miss a parked peer, the task is not lost, since its worker is awake and comes to it.
 //! - **\[S4\]** A push to the LIFO slot wakes nobody.
-//! - **\[S5\]** At most one thread is woken at a time to search; it wakes the next when it finds
-//!   work, so that a burst wakes as many as there is work for.
+//! - **\[S5\]** At most one thread is woken at a time to search, or for forked jobs one for each that is
+//!   public; it wakes the next when it finds work, so that a burst wakes as many as there is work for.
 //! - **\[S6\]** Tasks point at their scheduler's [`Home`](home::Home), which is never freed, so a
 //!   waker that outlives its runtime is harmless and no task counts references to its scheduler.
 //! - **\[S7\]** Whoever pushes to the injector of a closed home helps to empty it, so that every

@@ -75,3 +75,19 @@ fn the_cycle_counter_agrees_with_the_clock() {
         "{counted:?} for {elapsed:?}"
     );
 }
+
+/// What a worker has given in between two looks is told from what it still has, also where it has as many again.
+#[test]
+fn a_change_of_what_is_not_given_in_shows() {
+    let foreign = Foreign::default();
+    (0..3).for_each(|_| foreign.one_more());
+    let (n, times) = foreign.look();
+    assert_eq!(n, 3);
+    foreign.one_more();
+    assert_eq!(foreign.look(), (4, times), "the three are still there");
+    foreign.given_in();
+    (0..3).for_each(|_| foreign.one_more());
+    let (again, later) = foreign.look();
+    assert_eq!(again, 3);
+    assert_ne!(later, times);
+}

@@ -23,7 +23,7 @@ type Payload = Box<dyn Any + Send>;
 /// Calls both closures, at the same time if a worker is free, and returns what they return.
 ///
 /// The first runs on the calling thread. The second runs there after it, or on another worker in the
-/// meantime. Forking costs a few nanoseconds as long as nobody is free.
+/// meantime. Forking costs a few nanoseconds, but for the handful of jobs that are oldest, which others may take.
 ///
 /// While the caller waits for the second closure it runs only what was forked below that one.
 ///

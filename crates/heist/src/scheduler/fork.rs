@@ -2,8 +2,7 @@
 //!
 //! A thread that forks has a [`Seat`](seat::Seat): a stack of jobs that live in its callers' frames
 //! (`seat.rs`). The oldest of them are public, the rest private: a private job is pushed and popped
-//! without an atomic read-modify-write, and becomes public when the public part is empty or somebody
-//! looks for work. Jobs that are spawned into a scope wait in a queue of that scope (`scoped.rs`).
+//! without an atomic read-modify-write, and becomes public when fewer than a handful are. Jobs that are spawned into a scope wait in a queue of that scope (`scoped.rs`).
 //!
 //! A seat belongs to a thread and not to a worker: `block_in_place` hands the worker on while jobs of
 //! the old thread lie in its frames. So a thread takes a seat from its home when it first forks, and
@@ -28,9 +27,9 @@
 //!   So a thread that holds a lock across a `join` waits only for what the lock's holder would have
 //!   had to do itself.
 //! - **\[F7\]** A public part that is too small, and a worker or a waiting `join` that finds nothing, ask for
-//!   the owner's attention; the owner looks at every push and pop, and takes the sign down only if
-//!   nobody wants anything, with one more look after that. So nobody parks beside private jobs unless
-//!   their owner knows.
+//!   the owner's attention; the owner looks at every push and pop, and takes the sign down only while
+//!   enough is public, with one more look after that. So nobody parks beside private jobs unless their
+//!   owner knows.
 //! - **\[F8\]** A thread that is about to block for a job says so in the job's state, and whoever
 //!   completes the job reads that with the same operation that says that it is done.
 //!

@@ -267,7 +267,11 @@ impl Home {
         let worker = self.idle.after_remote_push(|| self.poller(&mut resident));
         match worker {
             Some(worker) => unpark(resident.as_deref(), worker),
-            None => self.wake_spare(),
+            None => {
+                // Whoever moves out may wait for it, and a second look would wait behind that one.
+                drop(resident);
+                self.wake_spare();
+            }
         }
     }
 
@@ -310,15 +314,12 @@ impl Home {
     /// Unparks a worker for what was pushed to a local queue, if one is wanted.
     #[inline]
     pub(crate) fn wake_after_local_push(&self) {
-        let mut resident = None;
-        let worker = self.idle.after_local_push(1, || self.poller(&mut resident));
-        if let Some(worker) = worker {
-            unpark(resident.as_deref(), worker);
-        }
+        self.wake_after_fork(1);
     }
 
     /// The same for `n` forked jobs that anyone may take: as many workers may be on their way at once. Each
     /// job may be long, and one that is woken takes long to come.
+    #[inline]
     pub(crate) fn wake_after_fork(&self, n: usize) {
         let mut resident = None;
         let worker = self.idle.after_local_push(n, || self.poller(&mut resident));

@@ -126,13 +126,16 @@ impl Shared {
         &self.remotes[..self.n_regular]
     }
 
-    /// Tasks that workers have completed and their registry does not know of yet.
-    pub(crate) fn not_given_in(&self) -> usize {
-        let of_each = self
-            .remotes
-            .iter()
-            .map(|remote| remote.counters.foreign.get());
-        of_each.sum::<u64>() as usize
+    /// How many tasks of this runtime are alive; while tasks complete, rather too many than too few.
+    pub(crate) fn n_alive(&self, epoch: u64) -> usize {
+        let look = || (self.remotes.iter()).map(|remote| remote.counters.foreign.look());
+        let before: Vec<(u64, u64)> = look().collect();
+        let listed = self.home.registry.len(epoch);
+        // Of what a worker has given in meanwhile, nobody knows whether it was still listed.
+        let unchanged =
+            (before.into_iter().zip(look())).filter(|(before, after)| before.1 == after.1);
+        let complete = unchanged.map(|((n, _), _)| n).sum::<u64>();
+        listed.saturating_sub(complete as usize)
     }
 
     /// The regular workers, and those spares that have ever worked.

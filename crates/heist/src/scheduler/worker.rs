@@ -137,23 +137,23 @@ impl Core {
     #[inline]
     pub(super) fn complete_foreign(&mut self, id: Id) -> Option<usize> {
         self.foreign.push(id);
-        self.remote()
-            .counters
-            .foreign
-            .set(self.foreign.len() as u64);
+        self.remote().counters.foreign.one_more();
         match self.foreign.len() < TOGETHER {
             true => None,
             false => self.give_in(),
         }
     }
 
+    /// Gives in what it has completed of others'. The answer is a shard that somebody should collect; to ignore it is
+    /// to leave that to the next.
     fn give_in(&mut self) -> Option<usize> {
         if self.foreign.is_empty() {
             return None;
         }
+        // First: whoever collects them sees that they are counted no more.
+        self.remote().counters.foreign.given_in();
         let full = self.shared.home.registry.give_in(&self.foreign);
         self.foreign.clear();
-        self.remote().counters.foreign.set(0);
         full
     }
 
@@ -170,9 +170,10 @@ impl Core {
         self.shared.home
     }
 
-    /// The thread is about to block in a `join`: what is queued here may be stolen. `true` if there
+    /// The thread is about to block in a `join`, or to compute: what is queued here may be stolen. `true` if there
     /// is anything.
     pub(super) fn offer_queue(&mut self) -> bool {
+        self.give_in();
         self.queue.flush_lifo();
         self.queue.has_stealable()
     }
@@ -437,10 +438,7 @@ fn run_heavy(shared: &Arc<Shared>, run: impl FnOnce()) {
     };
     set(true);
     // What waits here would wait for the whole poll: others may take it.
-    let waits = current::with_worker(|core| {
-        core.queue.flush_lifo();
-        core.queue.has_stealable()
-    });
+    let waits = current::with_worker(Core::offer_queue);
     if waits == Some(true) {
         shared.home.wake_after_local_push();
     }
@@ -468,6 +466,7 @@ fn run_heavy(shared: &Arc<Shared>, run: impl FnOnce()) {
 /// Gives the driver a turn; what it wakes is queued here, and one peer is woken for it.
 fn turn(shared: &Arc<Shared>) {
     let Some((idx, before)) = current::with_worker(|core| {
+        core.give_in();
         core.in_turn = true;
         (core.idx, core.queue.len())
     }) else {

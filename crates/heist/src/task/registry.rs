@@ -259,17 +259,15 @@ impl Registry {
         kept.get().map(|kept| &**kept)
     }
 
-    /// What was given in to the shared shards. To be dropped where user code may run.
-    pub(crate) fn collect_shared(&self) -> Vec<TaskRef> {
-        let mut completed = Vec::new();
-        for common in self
-            .shared
+    /// What was given in to any shard, whose worker may not come for it soon. To be dropped where user code may run.
+    pub(crate) fn collect_all(&self) -> Vec<TaskRef> {
+        let shared = self.shared.iter().map(|common| &*common.given_in);
+        let kept = self
+            .kept
             .iter()
-            .filter(|common| common.given_in.has_some())
-        {
-            completed.extend(common.given_in.collect(&mut common.shard.lock()));
-        }
-        completed
+            .map_while(|kept| Some(kept.get()?.given_in()));
+        let full = (shared.chain(kept).enumerate()).filter(|(_, given_in)| given_in.has_some());
+        full.flat_map(|(shard, _)| self.collect(shard)).collect()
     }
 
     /// Takes a task out that is about to complete, on a thread that does not own its shard. `true`:

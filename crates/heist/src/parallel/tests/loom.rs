@@ -164,9 +164,9 @@ fn following_a_thief_that_waits() {
     });
 }
 
-/// [F7]: a job is pushed while the only other worker parks: that one takes it, or the model hangs.
-#[test]
-fn push_against_park() {
+/// Two workers: one forks what `forks` forks, below a job that it waits for there; the other takes the oldest job,
+/// parking until there is one.
+fn fork_against_park(forks: fn(&'static Seat, &mut dyn FnMut())) {
     struct Sleeper(Parker);
     impl Resident for Sleeper {
         fn unpark(&self, _worker: usize) {
@@ -178,7 +178,7 @@ fn push_against_park() {
         }
         fn unhandled_panic(&self, _error: &JoinError) {}
     }
-    loom::model(|| {
+    loom::model(move || {
         let home = Home::build();
         home.idle.reset(2);
         let sleeper = std::sync::Arc::new(Sleeper(Parker::new()));
@@ -198,20 +198,35 @@ fn push_against_park() {
             }
         });
         let (ran, told) = (Mutex::new(false), Condvar::new());
+        let mut wait = || {
+            let mut seen = ran.lock();
+            while !*seen {
+                seen = told.wait(seen);
+            }
+        };
         join_on(
             owner,
-            || {
-                let mut seen = ran.lock();
-                while !*seen {
-                    seen = told.wait(seen);
-                }
-            },
+            || forks(owner, &mut wait),
             || {
                 *ran.lock() = true;
                 told.notify_one();
             },
         );
         worker.join().unwrap();
+    });
+}
+
+/// [F7]: a job is pushed while the only other worker parks: that one takes it, or the model hangs.
+#[test]
+fn push_against_park() {
+    fork_against_park(|_, wait| wait());
+}
+
+/// [F7]: the same with so many jobs that the owner takes the sign down although the other worker sleeps.
+#[test]
+fn calming_down_against_park() {
+    fork_against_park(|owner, wait| {
+        join_on(owner, || join_on(owner, wait, || ()), || ());
     });
 }
 

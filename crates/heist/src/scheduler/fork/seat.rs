@@ -336,8 +336,8 @@ impl Seat {
         // Relaxed: the fence orders it.
         self.attention.store(false, Relaxed);
         // ORDERING: SeqCst fence between taking the sign down and the last look, pairs with the
-        // one between saying what is wanted and setting the sign, in `Idle::park`, `steal_if` and
-        // `visit`: [F7].
+        // one between taking a job, or saying that one is wanted, and setting the sign, in `steal_if` and
+        // `visit`: [F7]. A worker that parks sees what is public, or was seen after it became so, in `publish`.
         fence(SeqCst);
         let n_public = Word(self.public.word.load(Relaxed)).n_public();
         if n_public < self.keep() {
@@ -371,7 +371,7 @@ impl Seat {
         if split < top {
             self.publish(split, top - split);
         }
-        if self.has_public() {
+        if self.has_public() && self.is_wanted() {
             self.tell();
         }
     }
@@ -383,8 +383,8 @@ impl Seat {
 
     /// A `join` waits for something to become public.
     fn has_guest(&self) -> bool {
-        // Relaxed: after a fence, or a look that need not be exact.
-        self.public.guest.load(Relaxed) != 0
+        // ORDERING: SeqCst, after the SeqCst change in `publish`, or a fence; pairs with the fence in `visit`.
+        self.public.guest.load(SeqCst) != 0
     }
 
     /// There are public jobs: wakes who wants them.

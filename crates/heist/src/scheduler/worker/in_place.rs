@@ -30,6 +30,7 @@ pub(crate) fn block_in_place<R>(f: impl FnOnce() -> R) -> R {
     core.computes = false;
     core.slow = false;
     core.in_poll = false;
+    core.give_in();
     let polled = core.remote().record.copy();
     core.remote().record.forget();
     *shared.remotes[idx].core.lock() = Some(core);

@@ -2,7 +2,7 @@
 //!
 //! Whoever completes such a task *gives in* its id: the entry, and with it a reference, stays until it is
 //! collected: by those who insert, now and then; by who gives in where many wait; by the owner before it parks,
-//! or for shared shards by the monitor before it does. So completing takes no lock that spawning takes. And a
+//! or by the monitor before it does. So completing takes no lock that spawning takes. And a
 //! worker gives in many at a time, so that those who complete one spawner's tasks seldom meet.
 //!
 //! Tests: `task/tests/registry.rs`, `task/tests/loom.rs`.

@@ -122,6 +122,10 @@ impl Kept {
         self.given_in.push(ids) >= MANY
     }
 
+    pub(super) fn given_in(&self) -> &GivenIn {
+        &self.given_in
+    }
+
     /// What was given in. To be dropped where user code may run.
     pub(super) fn collect(&self) -> Vec<TaskRef> {
         let collect = |shard: &mut Shard| self.given_in.collect(shard);

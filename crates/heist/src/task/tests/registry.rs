@@ -145,8 +145,8 @@ fn ids_given_in_to_a_shared_shard_are_collected() {
     let give_in = |task: &Runnable| registry.give_in(&[task.id()]);
     let first = insert(&registry, epoch, 1).unwrap();
     assert_eq!(give_in(&first), None);
-    assert_eq!(registry.collect_shared().len(), 1);
-    assert!(registry.collect_shared().is_empty());
+    assert_eq!(registry.collect_all().len(), 1);
+    assert!(registry.collect_all().is_empty());
     let second = insert(&registry, epoch, 1).unwrap();
     assert_eq!(give_in(&second), None);
     assert_eq!(registry.len(epoch), 0, "a look collects");
@@ -183,7 +183,7 @@ fn what_is_given_in_together_goes_to_each_ones_shard() {
     let [first, second, third] = [0, 1, 2].map(|index| shared[index].id());
     assert_eq!(registry.give_in(&[first, second, id, third]), None);
     assert_eq!(own.collect().len(), 1);
-    assert_eq!(registry.collect_shared().len(), 3);
+    assert_eq!(registry.collect_all().len(), 3);
     assert_eq!(registry.len(epoch), 0);
     drop((task.runnable, shared));
     registry.take_back(own);
