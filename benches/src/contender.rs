@@ -4,7 +4,7 @@ pub mod heist;
 pub mod smol;
 pub mod tokio;
 
-pub use self::heist::{Heist, HeistCompute};
+pub use self::heist::{Heist, HeistCompute, HeistCurrent};
 pub use self::smol::{Smol, SmolBlocking, SmolStatic};
 pub use self::tokio::{
     Tokio, TokioCurrent, TokioEager, TokioInPlace, TokioPooled, TokioRayon, TokioTwo,

@@ -13,7 +13,9 @@ mod spawning;
 mod timeouts;
 mod yielding;
 
-use heist_benches::contender::{Contender, Heist, Smol, SmolStatic, Tokio, TokioCurrent};
+use heist_benches::contender::{
+    Contender, Heist, HeistCurrent, Smol, SmolStatic, Tokio, TokioCurrent,
+};
 use heist_benches::runner::{self, Case, Entry, Measured, Options, Outcome};
 use heist_benches::sample::Sample;
 use heist_benches::table::Figure;
@@ -54,7 +56,11 @@ fn entry<W: Workload, C: Contender>() -> Entry {
 }
 
 fn case<W: Workload>() -> Case {
-    let mut entries = vec![entry::<W, Heist>(), entry::<W, Tokio>()];
+    let mut entries = vec![entry::<W, Heist>()];
+    if W::FITS_ONE_THREAD {
+        entries.push(entry::<W, HeistCurrent>());
+    }
+    entries.push(entry::<W, Tokio>());
     if W::FITS_ONE_THREAD {
         entries.push(entry::<W, TokioCurrent>());
     }

@@ -1,4 +1,4 @@
-//! heist at its defaults, with CPU work in tasks like any other or spawned as computations.
+//! heist at its defaults, with CPU work in tasks like any other or spawned as computations, and on one thread.
 
 use super::{Contender, kept};
 use crate::cpu::Pins;
@@ -7,32 +7,81 @@ use heist::net::{TcpListener, TcpStream};
 use heist::runtime::{Builder, Runtime};
 use heist_compat::HeistIo;
 use std::io;
+use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// heist's multi-threaded runtime.
+/// How a heist runtime is built, and where CPU work goes.
+pub trait Setting: Copy + Send + Sync + 'static {
+    /// How the table calls it.
+    const NAME: &'static str;
+    /// CPU work goes through `heist::compute`.
+    const COMPUTES: bool = false;
+
+    /// A builder with the setting applied.
+    fn builder(workers: usize) -> Builder {
+        let mut builder = Builder::new_multi_thread();
+        builder.worker_threads(workers);
+        builder
+    }
+}
+
+/// The multi-threaded runtime at its defaults.
 #[derive(Debug, Clone, Copy)]
-pub struct HeistWith<const COMPUTE: bool>(&'static Runtime);
+pub struct Default;
 
-/// CPU work is a task like any other.
-pub type Heist = HeistWith<false>;
-/// CPU work goes through `heist::compute`.
-pub type HeistCompute = HeistWith<true>;
+impl Setting for Default {
+    const NAME: &'static str = "heist";
+}
 
-impl<const COMPUTE: bool> HeistWith<COMPUTE> {
+/// The same, with CPU work spawned as computations.
+#[derive(Debug, Clone, Copy)]
+pub struct Compute;
+
+impl Setting for Compute {
+    const NAME: &'static str = "heist, compute";
+    const COMPUTES: bool = true;
+}
+
+/// The single-threaded runtime.
+#[derive(Debug, Clone, Copy)]
+pub struct Current;
+
+impl Setting for Current {
+    const NAME: &'static str = "heist, current thread";
+
+    fn builder(_workers: usize) -> Builder {
+        Builder::new_current_thread()
+    }
+}
+
+/// heist, built with a setting.
+#[derive(Debug, Clone, Copy)]
+pub struct WithSetting<S>(&'static Runtime, PhantomData<S>);
+
+/// The multi-threaded runtime, where CPU work is a task like any other.
+pub type Heist = WithSetting<Default>;
+/// The multi-threaded runtime, where CPU work goes through `heist::compute`.
+pub type HeistCompute = WithSetting<Compute>;
+/// The single-threaded runtime.
+pub type HeistCurrent = WithSetting<Current>;
+
+impl<S: Setting> WithSetting<S> {
     fn kept(workers: usize, pinned: bool) -> Self {
         let build = || -> &'static Runtime {
-            let mut builder = Builder::new_multi_thread();
-            builder.worker_threads(workers);
+            let mut builder = S::builder(workers);
             if pinned {
                 builder.on_thread_start(Pins::default().of_threads());
             }
             let runtime = builder.build();
             Box::leak(Box::new(runtime.expect("heist builds its runtime")))
         };
-        Self(kept!(workers, pinned, &'static Runtime, build()))
+        Self(
+            kept!(workers, pinned, &'static Runtime, build()),
+            PhantomData,
+        )
     }
 }
 
@@ -50,10 +99,10 @@ impl<T> Future for Join<T> {
     }
 }
 
-impl<const COMPUTE: bool> Contender for HeistWith<COMPUTE> {
-    const NAME: &'static str = if COMPUTE { "heist, compute" } else { "heist" };
+impl<S: Setting> Contender for WithSetting<S> {
+    const NAME: &'static str = S::NAME;
 
-    const OFFLOADS: bool = COMPUTE;
+    const OFFLOADS: bool = S::COMPUTES;
 
     type Join<T: Send + 'static> = Join<T>;
     type Stream = TcpStream;
@@ -91,7 +140,7 @@ impl<const COMPUTE: bool> Contender for HeistWith<COMPUTE> {
         T: Send + 'static,
         W: FnOnce() -> T + Send + 'static,
     {
-        match COMPUTE {
+        match S::COMPUTES {
             true => Join(heist::compute(work)),
             false => self.spawn(async { work() }),
         }
