@@ -23,7 +23,7 @@ use crate::budget;
 use crate::clock::tsc::{Scale, Ticks};
 use crate::metrics::{Counter, WorkerCounters, WorkerMetrics};
 use crate::report::PanicHook;
-use crate::sync::atomic::Ordering::{AcqRel, Release};
+use crate::sync::atomic::Ordering::{AcqRel, Relaxed, Release};
 use crate::sync::{AtomicBool, Mutex, thread};
 use crate::task::{CurrentTask, Details, JoinError, JoinHandle, NewTask, Own, Runnable};
 use std::collections::VecDeque;
@@ -95,7 +95,8 @@ impl LocalCore {
         use crate::sync::deque::Steal;
         // Heavy ones that were woken by other threads too: here they have no queue of their own.
         for queue in [self.shared.home.injector(), self.shared.home.heavy()] {
-            loop {
+            // A look costs no fence; a steal does, and there is a look for each pass.
+            while !queue.is_empty() {
                 match queue.steal() {
                     Steal::Success(runnable) => self.ready.push_back(runnable),
                     Steal::Retry => std::hint::spin_loop(),
@@ -261,8 +262,9 @@ impl LocalShared {
         let waker = Waker::from(root.clone());
         let mut cx = Context::from_waker(&waker);
         loop {
+            // Relaxed: a look; what it misses is found before the thread parks.
             // ORDERING: AcqRel pairs with the Release in `Root::wake`.
-            if root.woken.swap(false, AcqRel) {
+            if root.woken.load(Relaxed) && root.woken.swap(false, AcqRel) {
                 let now = self.with_core(|core| core.now);
                 budget::begin_poll(now, self.budget_limit);
                 let polled = future.as_mut().poll(&mut cx);
