@@ -69,16 +69,16 @@ impl Timers {
         }
     }
 
-    /// Arms a timer; `None`: the runtime is gone. See rule \[D3\] for what must follow if it is the
-    /// earliest.
-    pub(crate) fn arm(&self, deadline: Nanos, waker: &Waker) -> Option<Armed> {
-        let waker = waker.clone();
+    /// Arms a timer. See rule \[D3\] for what must follow if it is the earliest.
+    ///
+    /// # Errors
+    ///
+    /// The waker, to be dropped where user code may run: the runtime is gone.
+    pub(crate) fn arm(&self, deadline: Nanos, waker: Waker) -> Result<Armed, Waker> {
         let mut wheel = self.wheel.lock();
         // Under the lock that `close` takes after it has said so: no timer is armed behind it.
         if self.is_closed() {
-            drop(wheel);
-            drop(waker);
-            return None;
+            return Err(waker);
         }
         let key = wheel.insert(deadline, waker);
         // Relaxed: written under the lock that we hold.
@@ -87,7 +87,7 @@ impl Timers {
             // ORDERING: pairs with the Acquire in `next_deadline`.
             self.next.store(deadline, Release);
         }
-        Some(Armed { key, is_next })
+        Ok(Armed { key, is_next })
     }
 
     /// Replaces a timer's waker; `false`: it has fired.

@@ -1,10 +1,10 @@
 //! The set of live tasks: found again at shutdown, and listed.
 //!
-//! A task is in it from before it is scheduled until just before it completes, or until those who completed
-//! it give it in, and its entry holds a counted reference; its id says its shard and slot. Shards are of two kinds. Each worker has one of
-//! its own (`registry/own.rs`), where spawning and completing on that worker cost no locked
-//! operation. All other threads share some, each behind a mutex; a worker that completes one of their
-//! tasks does not take it (`registry/given_in.rs`).
+//! A task is in it from before it is scheduled until just before it completes, or until whoever completes
+//! it elsewhere gives it in (`registry/given_in.rs`), and its entry holds a counted reference; its id says
+//! its shard and slot. Shards are of two kinds. Each worker has one of its own (`registry/own.rs`), where
+//! spawning and completing on that worker cost no locked operation. All other threads share some, each
+//! behind a mutex, which a worker that completes one of their tasks does not take.
 //!
 //! - **\[R1\]** Closing and inserting exclude each other a shard at a time: an insert that comes
 //!   after the close is refused, one that came before is found by the close. So no task outlives

@@ -8,10 +8,11 @@ use crate::budget;
 use crate::context;
 use crate::driver::Timers;
 use crate::driver::wheel::TimerKey;
+use crate::runtime::Handle;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 /// Waits for a time span. Zero is done at its first poll.
@@ -108,32 +109,42 @@ impl Sleep {
 
     #[track_caller]
     fn arm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let deadline = self.deadline.into_std();
-        // The handle is borrowed and not cloned: its count is a line that all workers would write. And it is
-        // borrowed for a moment: clones of wakers are user code.
-        let found = context::with(|handle| {
-            let clock = handle.driver().clock();
-            let deadline = clock.nanos_at(deadline);
-            (deadline > clock.nanos()).then(|| (deadline, handle.timers()))
-        });
-        let (deadline, (timers, worker)) = match found {
-            Ok(Some(found)) => found,
-            Ok(None) => {
-                self.timer = Timer::Elapsed;
-                return Poll::Ready(());
-            }
+        // A waker's clone and drop are user code: both happen while the handle is not borrowed.
+        let mut waker = Some(cx.waker().clone());
+        // Borrowed and not cloned: the handle's count is a line that all workers would write.
+        let armed = context::with(|handle| arm_on(handle, self.deadline, &mut waker));
+        drop(waker);
+        match armed {
+            Ok(Some(timer)) => self.timer = timer,
+            Ok(None) => panic!("{RUNTIME_GONE}"),
             Err(error) => panic!("{error}"),
-        };
-        let Some(armed) = timers.arm(deadline, cx.waker()) else {
-            panic!("{RUNTIME_GONE}");
-        };
-        self.timer = Timer::Armed(timers, armed.key);
-        if armed.is_next {
-            let told = context::with(|handle| handle.timer_became_next(worker));
-            debug_assert!(told.is_ok(), "it was current just now");
         }
-        Poll::Pending
+        match self.timer {
+            Timer::Elapsed => Poll::Ready(()),
+            Timer::Unarmed | Timer::Armed(..) => Poll::Pending,
+        }
     }
+}
+
+/// Takes the waker where it arms a timer. `None`: the runtime is gone.
+fn arm_on(handle: &Handle, deadline: Instant, waker: &mut Option<Waker>) -> Option<Timer> {
+    let clock = handle.driver().clock();
+    let deadline = clock.nanos_at(deadline.into_std());
+    if deadline <= clock.nanos() {
+        return Some(Timer::Elapsed);
+    }
+    let (timers, worker) = handle.timers();
+    let armed = match timers.arm(deadline, waker.take()?) {
+        Ok(armed) => armed,
+        Err(refused) => {
+            *waker = Some(refused);
+            return None;
+        }
+    };
+    if armed.is_next {
+        handle.timer_became_next(worker);
+    }
+    Some(Timer::Armed(timers, armed.key))
 }
 
 const RUNTIME_GONE: &str = "a timer was awaited after its runtime had shut down: it can never fire";

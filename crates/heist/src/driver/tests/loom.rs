@@ -111,7 +111,7 @@ fn timer_cancel_against_fire() {
         let timers = Arc::new(Timers::new());
         let woken = Arc::new(AtomicUsize::new(0));
         let waker = futures_util::task::waker(std::sync::Arc::new(Counting(woken.clone())));
-        let key = timers.arm(5, &waker).unwrap().key;
+        let key = timers.arm(5, waker.clone()).unwrap().key;
         drop(waker);
         let driver = {
             let timers = timers.clone();
@@ -139,7 +139,7 @@ impl futures_util::task::ArcWake for Counting {
 fn timer_poll_against_fire() {
     loom::model(|| {
         let timers = Arc::new(Timers::new());
-        let key = timers.arm(5, Waker::noop()).unwrap().key;
+        let key = timers.arm(5, Waker::noop().clone()).unwrap().key;
         let driver = {
             let timers = timers.clone();
             thread::spawn(move || {
