@@ -141,6 +141,9 @@ mod parent {
     }
 
     pub(super) fn main() {
+        // A job in the background ignores the signal, and so would its children; one that is caught is the
+        // system's again in them.
+        signal_hook::flag::register(2, std::sync::Arc::default()).unwrap();
         for flavor in ["many", "one"] {
             first_cancels_main(flavor);
             second_aborts(flavor);

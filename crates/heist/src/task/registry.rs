@@ -123,6 +123,11 @@ impl Shard {
         self.entries.try_remove(index).map(|entry| entry.task)
     }
 
+    /// Closed, and of all that is in it, those who completed it have given it in.
+    fn is_drained(&self, given_in: &GivenIn) -> bool {
+        self.closed && self.entries.len() == given_in.len()
+    }
+
     fn is_of(&self, epoch: u64) -> bool {
         self.epoch == epoch
     }
@@ -154,6 +159,10 @@ impl Common {
             shard: Mutex::new(Shard::new(idx)),
             given_in: CachePadded::new(GivenIn::default()),
         }
+    }
+
+    fn is_drained(&self) -> bool {
+        self.shard.lock().is_drained(&self.given_in)
     }
 
     /// Visits the shard, after what was given in has left it.
@@ -324,11 +333,10 @@ impl Registry {
         }
     }
 
-    /// Closed, and every task has completed.
+    /// Closed, and every task has completed. Nothing is collected: the caller may hold a lock.
     pub(crate) fn is_drained(&self) -> bool {
-        let mut drained = true;
-        self.visit_all(|shard| drained &= shard.closed && shard.entries.is_empty());
-        drained
+        let mut kept = self.kept.iter().filter_map(OnceLock::get);
+        self.shared.iter().all(|common| common.is_drained()) && kept.all(|kept| kept.is_drained())
     }
 
     /// Opens a drained registry again, for inserts of the next epoch, which is the answer.
@@ -336,6 +344,7 @@ impl Registry {
         debug_assert!(self.is_drained());
         let mut epoch = 0;
         self.visit_all(|shard| {
+            debug_assert!(shard.entries.is_empty(), "collected by the visit");
             shard.closed = false;
             shard.epoch += 1;
             epoch = shard.epoch;

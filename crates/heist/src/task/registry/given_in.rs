@@ -32,6 +32,11 @@ impl GivenIn {
         ids.len()
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.ids.lock().len()
+    }
+
     /// There is something to collect, as far as is known without a lock.
     #[inline]
     pub(super) fn has_some(&self) -> bool {

@@ -122,6 +122,14 @@ impl Kept {
         self.given_in.push(ids) >= MANY
     }
 
+    pub(super) fn is_drained(&self) -> bool {
+        let look = |shard: &mut Shard| shard.is_drained(&self.given_in);
+        match &mut *self.own.lock() {
+            Some(own) => own.shard.with(look),
+            None => self.guest.with(look),
+        }
+    }
+
     pub(super) fn given_in(&self) -> &GivenIn {
         &self.given_in
     }

@@ -188,3 +188,27 @@ fn what_is_given_in_together_goes_to_each_ones_shard() {
     drop((task.runnable, shared));
     registry.take_back(own);
 }
+
+/// A look drops nothing, since that may run user code, and whoever looks for a vacant home holds a lock.
+#[test]
+fn what_was_given_in_after_the_close_is_collected_by_the_next_resident() {
+    let registry = Registry::new(1);
+    let epoch = registry.reopen();
+    let mut own = registry.lend(0).expect("nobody has it");
+    let queue = Queue::new();
+    let spawn = || NewTask::new(std::future::pending::<()>(), queue.clone());
+    let (here, elsewhere) = (spawn(), spawn());
+    let details = || details(Kind::Async);
+    let mine = own.insert(epoch, here.registered, details()).unwrap();
+    let others = registry.insert(0, epoch, elsewhere.registered, details());
+    let others = others.unwrap();
+    registry.close_and_abort_all();
+    drop((here.runnable, here.join, elsewhere.runnable, elsewhere.join));
+    assert!(!registry.is_drained());
+    assert_eq!(registry.give_in(&[mine, others]), None);
+    assert!(registry.is_drained());
+    assert_eq!(queue.references(), 3);
+    registry.reopen();
+    assert_eq!(queue.references(), 1);
+    registry.take_back(own);
+}
