@@ -28,6 +28,7 @@ use crate::task::{
     Details, Id, JoinError, JoinHandle, NewTask, Registry, Runnable, Schedule, Weight,
 };
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What a home needs of the runtime that lives in it.
 pub(crate) trait Resident: Send + Sync + 'static {
@@ -131,6 +132,9 @@ impl Home {
     /// Moves out: nothing of the runtime will touch the home again, but for stragglers \[S6\].
     pub(crate) fn vacate(&'static self) {
         *self.resident.write() = None;
+        // PANIC: the drop of a joiner's waker is user code; the panic hook has spoken.
+        let completed = AssertUnwindSafe(self.registry.collect_all());
+        let _ = catch_unwind(move || drop(completed));
         VACANT.write().push(self);
     }
 

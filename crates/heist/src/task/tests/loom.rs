@@ -328,6 +328,8 @@ fn own_spawn_against_shutdown() {
         scheduler.0.0.run_all();
         assert_eq!(drops(&count), 1);
         assert!(scheduler.0.1.is_drained());
+        // As `Home::vacate`.
+        drop(scheduler.0.1.collect_all());
     });
 }
 
