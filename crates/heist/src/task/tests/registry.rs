@@ -25,6 +25,15 @@ fn insert(registry: &Registry, epoch: u64, hint: usize) -> Option<Runnable> {
     }
 }
 
+/// A task in a worker's own shard.
+fn spawn_on(own: &mut Own, epoch: u64) -> Runnable {
+    let task = NewTask::new(std::future::pending::<()>(), Queue::new());
+    drop(task.join);
+    let inserted = own.insert(epoch, task.registered, details(Kind::Async));
+    task.runnable.set_id(inserted.unwrap());
+    task.runnable
+}
+
 #[test]
 fn ids_lead_back_to_their_entries() {
     let registry = Registry::new(4);
@@ -82,16 +91,8 @@ fn a_worker_has_a_shard_of_its_own() {
     let epoch = registry.reopen();
     let mut own = registry.lend(0).expect("nobody has it");
     assert!(registry.lend(0).is_none(), "it is lent");
-    let spawn = |own: &mut Own| {
-        let task = NewTask::new(std::future::pending::<()>(), Queue::new());
-        drop(task.join);
-        let id: Id = own
-            .insert(epoch, task.registered, details(Kind::Async))
-            .unwrap();
-        task.runnable.set_id(id);
-        task.runnable
-    };
-    let (here, elsewhere) = (spawn(&mut own), spawn(&mut own));
+    let here = spawn_on(&mut own, epoch);
+    let elsewhere = spawn_on(&mut own, epoch);
     assert!(own.holds(here.id()) && registry.details(here.id()).is_some());
     assert_eq!(registry.list(epoch).len(), 2);
     assert!(own.release(here.id()));
@@ -173,19 +174,15 @@ fn what_is_given_in_together_goes_to_each_ones_shard() {
     let registry = Registry::new(2);
     let epoch = registry.reopen();
     let mut own = registry.lend(0).expect("nobody has it");
-    let task = NewTask::new(std::future::pending::<()>(), Queue::new());
-    drop(task.join);
-    let id = own
-        .insert(epoch, task.registered, details(Kind::Async))
-        .unwrap();
-    task.runnable.set_id(id);
+    let mine = spawn_on(&mut own, epoch);
+    let id = mine.id();
     let shared = [0, 1, 1].map(|hint| insert(&registry, epoch, hint).unwrap());
     let [first, second, third] = [0, 1, 2].map(|index| shared[index].id());
     assert_eq!(registry.give_in(&[first, second, id, third]), None);
     assert_eq!(own.collect().len(), 1);
     assert_eq!(registry.collect_all().len(), 3);
     assert_eq!(registry.len(epoch), 0);
-    drop((task.runnable, shared));
+    drop((mine, shared));
     registry.take_back(own);
 }
 
