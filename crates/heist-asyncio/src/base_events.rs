@@ -21,16 +21,17 @@ use heist::time::Instant;
 use parking_lot::Mutex;
 use slab::Slab;
 
-use crate::cell::{AnyCell, InternalCallback, Node, Watcher};
+use crate::cell::{AnyCell, Node};
+use crate::completion::{InternalCallback, Watcher};
 use crate::events::{EventLoop, Frame, FrameGuard, Handle, LoopTime};
 
 /// A coroutine wrapped as a task, without its result type.
 pub(crate) type LocalFuture = Pin<Box<dyn Future<Output = ()>>>;
 
 /// The slot of the task that a run is for: its coroutine is on the runner's stack.
-pub(crate) const MAIN_SLOT: usize = usize::MAX;
+pub(crate) const MAIN_SLOT: u32 = u32::MAX;
 /// The slot of a task whose coroutine was not handed to the loop yet.
-pub(crate) const NO_SLOT: usize = usize::MAX - 1;
+pub(crate) const NO_SLOT: u32 = u32::MAX - 1;
 
 /// An entry of the ready queue.
 pub(crate) enum Ready {
@@ -394,6 +395,7 @@ impl Coroutines {
     pub(crate) fn insert(&self, node: &Node, future: LocalFuture) {
         if let Some(meta) = &node.core().meta {
             let slot = self.slots.borrow_mut().insert(Some(future));
+            let slot = u32::try_from(slot).expect("four billion tasks on one loop");
             // ORDERING: Relaxed; only the loop's thread reads it.
             meta.slot.store(slot, Ordering::Relaxed);
         }
@@ -422,6 +424,7 @@ impl Coroutines {
             }
             return;
         }
+        let slot = slot as usize;
         // The coroutine is out of its slot while it runs: it may create tasks.
         let future = self.slots.borrow_mut().get_mut(slot).and_then(Option::take);
         let Some(mut future) = future else { return };

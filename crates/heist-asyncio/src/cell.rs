@@ -2,24 +2,31 @@
 //!
 //! Everything that waits waits on a cell; `futures.rs` and `tasks/` are its public faces. Rules:
 //!
-//! - `[C1]` At most one cell is locked at a time, and nothing of a user's (a callback, a waker, a destructor) runs
-//!   under the lock: what a transition takes out is handed back in a [`Completion`].
+//! - `[C1]` At most one cell is locked at a time, and nothing of a user's (a callback, a waker, a destructor, the
+//!   clone of a value) runs under the lock: what a transition takes out is handed back in a [`Completion`].
 //! - `[C2]` Completing a cell schedules its waiters and callbacks in the order of their registration. On the exact
 //!   loop each is an entry of the ready queue; on the multi-thread flavour internal callbacks run where the cell
 //!   completes, and users' on the serial queue.
 //! - `[C3]` A registration has a number. A cancel that was read from a task's waits carries it, and is refused
 //!   once that registration is gone.
+//! - `[C4]` Who clones the value holds `cloning`, and has the value out of the cell meanwhile. Who finds it lent
+//!   waits for `cloning`.
 //!
-//! How a task waits on a cell: `wait.rs`. Tests: `tests/it`, and the scenario programs.
+//! Every task has a cell, so its size counts: what few of them need is in [`Rare`], and a cell that is done has its
+//! error where it had its waiters.
+//!
+//! How a task waits on a cell: `wait.rs`; what a cell that completes runs: `completion.rs`. Tests: `tests/it`, and the
+//! scenario programs.
 
 use std::any::Any;
 use std::panic::Location;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::{Wake, Waker};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
+use crate::completion::{Completion, Entry};
 use crate::contextvars::Context;
 use crate::events::{ErrorContext, EventLoop};
 use crate::exceptions::{Exception, InvalidStateError, Message, Result};
@@ -29,51 +36,36 @@ use crate::step_flags::StepFlags;
 /// A cell whose result type is forgotten.
 pub(crate) type Node = Arc<dyn AnyCell>;
 
-/// An internal callback: it is given the cell that completed.
-pub(crate) type InternalCallback = Box<dyn FnOnce(&Node) + Send>;
-
-/// What is told of each cell that it watches, when that completes.
-pub(crate) trait Watcher: Send + Sync {
-    /// The exact loop that must queue what it is told; without, it is told where the cell completes.
-    fn exact_loop(&self) -> Option<&EventLoop>;
-
-    /// `failed` where the cell was cancelled or has an exception.
-    fn completed(&self, node: &Node, failed: bool);
-}
-
 /// What a cell offers without its result type.
 pub(crate) trait AnyCell: Send + Sync {
     fn core(&self) -> &Core;
-    fn as_any(&self) -> &dyn Any;
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
     fn into_waker(self: Arc<Self>) -> Waker;
 }
 
 /// A future's or task's cell.
-pub(crate) struct Cell<T> {
-    core: Core,
-    /// Written before the status becomes `Finished`, read after that.
-    value: Mutex<Option<T>>,
-}
+pub(crate) struct Cell<T>(Core<Option<T>>);
 
-/// The part of a cell that does not depend on its result type.
-pub(crate) struct Core {
-    pub(crate) state: Mutex<State>,
+/// What a cell is made of; `V` is its result, whose type most do not know.
+pub(crate) struct Core<V: ?Sized = dyn AnyValue> {
     /// What only a task has and what never changes.
     pub(crate) meta: Option<TaskMeta>,
+    /// `[C4]`
+    cloning: Mutex<()>,
+    pub(crate) state: Mutex<State<V>>,
 }
 
 pub(crate) struct TaskMeta {
     pub(crate) id: u64,
     pub(crate) event_loop: EventLoop,
-    /// Where the exact loop keeps the coroutine.
-    pub(crate) slot: AtomicUsize,
+    pub(crate) site: &'static Location<'static>,
+    pub(crate) step: StepFlags,
     /// The loop's registry does not list it any more.
     pub(crate) forgotten: AtomicBool,
     /// True while the exact loop's ready queue holds a step of this task.
     pub(crate) scheduled: AtomicBool,
-    pub(crate) site: &'static Location<'static>,
-    pub(crate) step: StepFlags,
+    /// Where the exact loop keeps the coroutine.
+    pub(crate) slot: AtomicU32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,19 +75,46 @@ pub(crate) enum Status {
     Finished,
 }
 
+/// A result of any type, there from the end of its cell until somebody moves it out.
+pub(crate) trait AnyValue: Send {
+    fn as_any_mut(&mut self) -> &mut dyn Any;
+}
+
+impl<T: Send + 'static> AnyValue for Option<T> {
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+}
+
 /// All of it is behind the cell's lock.
-pub(crate) struct State {
-    pub(crate) status: Status,
+pub(crate) struct State<V: ?Sized = dyn AnyValue> {
+    phase: Phase,
+    pub(crate) role: Role,
+    rare: Option<Box<Rare>>,
+    next_id: u32,
+    /// The numbers have begun again.
+    has_wrapped: bool,
     /// The exception has not been seen by anybody yet.
     pub(crate) log_exception: bool,
-    next_id: u64,
+    /// `[C4]`
+    is_lent: bool,
+    value: V,
+}
+
+enum Phase {
+    Pending(Few<Entry>),
+    /// The error that ended a task, which the first reader gets.
+    Cancelled(Option<Exception>),
+    Finished(Option<Exception>),
+}
+
+/// What few cells have.
+#[derive(Default)]
+struct Rare {
     /// A task's last undelivered cancel and a future's own cancel share this slot, as in CPython.
-    pub(crate) cancel_message: Message,
-    /// The exception; of a cancelled task, the error that ended it, which the first reader gets.
-    pub(crate) error: Option<Exception>,
-    entries: Few<Entry>,
-    pub(crate) role: Role,
-    /// Where an exception that nobody sees is reported.
+    cancel_message: Message,
+    name: Option<Arc<str>>,
+    /// Where a future's exception that nobody sees is reported.
     report_to: Option<EventLoop>,
 }
 
@@ -113,114 +132,47 @@ pub(crate) enum Role {
 /// The task half of a cell.
 #[derive(Default)]
 pub(crate) struct TaskState {
-    pub(crate) n_cancels: usize,
+    pub(crate) n_cancels: u32,
+    /// Somebody wanted another step during the one that runs.
+    pub(crate) woken: bool,
     /// What the task is suspended on; more than one under `join!`.
     pub(crate) waits: Few<Wait>,
     /// Made where somebody asks for it.
     pub(crate) context: Option<Context>,
-    pub(crate) name: Option<Arc<str>>,
     /// Left by each step that suspends.
     pub(crate) waker: Option<Waker>,
-    /// Somebody wanted another step during the one that runs.
-    pub(crate) woken: bool,
 }
+
+/// A state whose value has a type.
+pub(crate) type Locked<'a, T> = MutexGuard<'a, State<Option<T>>>;
 
 /// One registration of a task on a cell, `[C3]`.
 #[derive(Clone)]
 pub(crate) struct Wait {
-    pub(crate) id: u64,
+    pub(crate) id: u32,
     pub(crate) node: Node,
 }
 
-struct Entry {
-    id: u64,
-    action: Action,
-}
+// The promise of the module.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Cell<u64>>() <= 176);
 
-enum Action {
-    Wake(Waker),
-    Internal(Box<Internal>),
-    Watched(Arc<dyn Watcher>),
-    User(Box<UserCallback>),
-}
-
-struct Internal {
-    callback: InternalCallback,
-    /// The exact loop that must queue it; without, it runs where the cell completes.
-    event_loop: Option<EventLoop>,
-}
-
-struct UserCallback {
-    callback: Box<dyn FnOnce(Node) + Send>,
-    event_loop: EventLoop,
-    context: Option<Context>,
-}
-
-/// What a completed cell has to run, once no lock is held.
-#[must_use = "the waiters are woken by `dispatch`"]
-#[derive(Default)]
-pub(crate) struct Completion {
-    entries: Few<Entry>,
-    failed: bool,
-}
-
-impl Completion {
-    /// What a callback has to run that comes to a cell that is done.
-    fn of(action: Action) -> Completion {
-        Completion {
-            entries: Few::of(Entry { id: 0, action }),
-            failed: false,
-        }
-    }
-
-    /// Wakes the waiters and schedules the callbacks, in order, `[C2]`.
-    pub(crate) fn dispatch(self, node: &Node) {
-        for entry in self.entries {
-            match entry.action {
-                Action::Wake(waker) => waker.wake(),
-                Action::Internal(internal) => match internal.event_loop {
-                    Some(event_loop) => event_loop.push_internal(internal.callback, node.clone()),
-                    None => (internal.callback)(node),
-                },
-                Action::Watched(watcher) => match watcher.exact_loop() {
-                    Some(event_loop) => {
-                        event_loop
-                            .clone()
-                            .push_watched(watcher, node.clone(), self.failed)
-                    }
-                    None => watcher.completed(node, self.failed),
-                },
-                Action::User(user) => {
-                    let (node, callback) = (node.clone(), user.callback);
-                    let call = Box::new(move || callback(node));
-                    user.event_loop.call_soon_in(user.context, call);
-                }
-            }
-        }
-    }
-}
-
-impl State {
-    fn new(role: Role) -> State {
-        State {
-            status: Status::Pending,
-            log_exception: false,
-            next_id: 0,
-            cancel_message: None,
-            error: None,
-            entries: Few::default(),
-            role,
-            report_to: None,
-        }
-    }
-
+impl<V: ?Sized> State<V> {
     pub(crate) fn is_done(&self) -> bool {
-        self.status != Status::Pending
+        self.status() != Status::Pending
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        match self.phase {
+            Phase::Pending(_) => Status::Pending,
+            Phase::Cancelled(_) => Status::Cancelled,
+            Phase::Finished(_) => Status::Finished,
+        }
     }
 
     /// Cancelled, or done with an exception.
-    fn has_failed(&self) -> bool {
-        self.status == Status::Cancelled || self.error.is_some()
+    pub(crate) fn has_failed(&self) -> bool {
+        matches!(self.phase, Phase::Cancelled(_) | Phase::Finished(Some(_)))
     }
 
     /// The task half.
@@ -231,27 +183,70 @@ impl State {
         }
     }
 
-    pub(crate) fn has_entry(&self, id: u64) -> bool {
-        self.entries.iter().any(|entry| entry.id == id)
+    fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
     }
 
-    fn push_entry(&mut self, action: Action) -> u64 {
-        debug_assert!(!self.is_done(), "a done cell schedules at once");
-        let id = self.next_id;
-        self.next_id += 1;
-        self.entries.push(Entry { id, action });
+    pub(crate) fn cancel_message(&self) -> Message {
+        self.rare.as_ref()?.cancel_message.clone()
+    }
+
+    pub(crate) fn set_cancel_message(&mut self, message: Message) {
+        if message.is_some() || self.rare.is_some() {
+            self.rare().cancel_message = message;
+        }
+    }
+
+    /// A task's name: its own, or `Task-N`.
+    pub(crate) fn name(&self, meta: Option<&TaskMeta>) -> Arc<str> {
+        let own = self.rare.as_ref().and_then(|rare| rare.name.clone());
+        match (own, meta) {
+            (Some(name), _) => name,
+            (None, Some(meta)) => format!("Task-{}", meta.id).into(),
+            (None, None) => "Task".into(),
+        }
+    }
+
+    pub(crate) fn set_name(&mut self, name: Arc<str>) {
+        self.rare().name = Some(name);
+    }
+
+    /// What waits for the cell, while it is pending.
+    pub(crate) fn entries(&mut self) -> Option<&mut Few<Entry>> {
+        match &mut self.phase {
+            Phase::Pending(entries) => Some(entries),
+            Phase::Cancelled(_) | Phase::Finished(_) => None,
+        }
+    }
+
+    pub(crate) fn has_entry(&self, id: u32) -> bool {
+        match &self.phase {
+            Phase::Pending(entries) => entries.iter().any(|entry| entry.id() == id),
+            Phase::Cancelled(_) | Phase::Finished(_) => false,
+        }
+    }
+
+    /// Adds an entry, and gives its number, `[C3]`.
+    pub(crate) fn push_entry(&mut self, entry: impl FnOnce(u32) -> Entry) -> u32 {
+        let mut id = self.next_id;
+        // Four billion registrations later one of the first may still be there.
+        while self.has_wrapped && self.has_entry(id) {
+            id = id.wrapping_add(1);
+        }
+        self.next_id = id.wrapping_add(1);
+        self.has_wrapped |= self.next_id == 0;
+        match self.entries() {
+            Some(entries) => entries.push(entry(id)),
+            None => debug_assert!(false, "a done cell schedules at once"),
+        }
         id
     }
 
-    pub(crate) fn push_waker(&mut self, waker: Waker) -> u64 {
-        self.push_entry(Action::Wake(waker))
-    }
-
     /// Replaces the waker of a registration, and gives back the old one to be dropped.
-    pub(crate) fn replace_waker(&mut self, id: u64, waker: &Waker) -> Option<Waker> {
-        let entry = self.entries.iter_mut().find(|entry| entry.id == id)?;
-        match &mut entry.action {
-            Action::Wake(old) if !old.will_wake(waker) => {
+    pub(crate) fn replace_waker(&mut self, id: u32, waker: &Waker) -> Option<Waker> {
+        let mut entries = self.entries()?.iter_mut();
+        match entries.find(|entry| entry.id() == id)? {
+            Entry::Wake(_, old) if !old.will_wake(waker) => {
                 Some(std::mem::replace(old, waker.clone()))
             }
             _ => None,
@@ -260,49 +255,57 @@ impl State {
 
     /// The error of a cancelled cell: the saved one for the first reader, then new ones.
     pub(crate) fn make_cancelled_error(&mut self) -> Exception {
-        let is_cancelled = self.status == Status::Cancelled;
-        match is_cancelled.then(|| self.error.take()).flatten() {
-            Some(error) => error,
+        let saved = match &mut self.phase {
+            Phase::Cancelled(saved) => saved.take(),
             // Not that of a cell that has failed with another exception: a cancelled gather asks any child.
-            None => Exception::from_message(self.cancel_message.clone()),
-        }
+            Phase::Pending(_) | Phase::Finished(_) => None,
+        };
+        saved.unwrap_or_else(|| Exception::from_message(self.cancel_message()))
     }
 
-    pub(crate) fn complete(&mut self, status: Status) -> Completion {
-        debug_assert!(!self.is_done(), "a cell completes once");
-        debug_assert!(status != Status::Pending);
-        self.status = status;
+    fn complete(&mut self, done: Phase) -> Completion {
+        let entries = self.entries().map(std::mem::take);
+        debug_assert!(entries.is_some(), "a cell completes once");
+        self.phase = done;
         Completion {
-            entries: std::mem::take(&mut self.entries),
+            entries: entries.unwrap_or_default(),
             failed: self.has_failed(),
         }
     }
 
     /// Cancels the future half.
     pub(crate) fn complete_cancelled(&mut self, message: Message) -> Completion {
-        self.cancel_message = message;
-        self.complete(Status::Cancelled)
+        self.set_cancel_message(message);
+        self.complete(Phase::Cancelled(None))
     }
 
+    /// A task whose coroutine has raised its cancellation.
+    pub(crate) fn complete_raised(&mut self, cancellation: Exception) -> Completion {
+        self.set_cancel_message(None);
+        self.complete(Phase::Cancelled(Some(cancellation)))
+    }
+
+    /// `report_to`: whom a future tells that nobody sees it; a task tells its loop.
     pub(crate) fn complete_exception(
         &mut self,
         exception: Exception,
         report_to: Option<EventLoop>,
     ) -> Completion {
-        self.error = Some(exception);
         self.log_exception = true;
-        self.report_to = report_to;
-        self.complete(Status::Finished)
+        if report_to.is_some() {
+            self.rare().report_to = report_to;
+        }
+        self.complete(Phase::Finished(Some(exception)))
     }
 
     /// What `Future.result()` raises, and `Ok` where there is a value to take.
     pub(crate) fn outcome(&mut self) -> Result<()> {
-        match self.status {
-            Status::Pending => Err(InvalidStateError("the result is not ready").into()),
-            Status::Cancelled => Err(self.make_cancelled_error()),
-            Status::Finished => {
+        match &self.phase {
+            Phase::Pending(_) => Err(InvalidStateError("the result is not ready").into()),
+            Phase::Cancelled(_) => Err(self.make_cancelled_error()),
+            Phase::Finished(exception) => {
                 self.log_exception = false;
-                match &self.error {
+                match exception {
                     Some(exception) => Err(exception.clone()),
                     None => Ok(()),
                 }
@@ -312,14 +315,25 @@ impl State {
 
     /// What `Future.exception()` gives.
     pub(crate) fn exception(&mut self) -> Result<Option<Exception>> {
-        match self.status {
-            Status::Pending => Err(InvalidStateError("the exception is not set").into()),
-            Status::Cancelled => Err(self.make_cancelled_error()),
-            Status::Finished => {
+        match &self.phase {
+            Phase::Pending(_) => Err(InvalidStateError("the exception is not set").into()),
+            Phase::Cancelled(_) => Err(self.make_cancelled_error()),
+            Phase::Finished(exception) => {
                 self.log_exception = false;
-                Ok(self.error.clone())
+                Ok(exception.clone())
             }
         }
+    }
+}
+
+impl State {
+    /// Completes it with a value of its type; one of another type, and one that is in the way, comes back.
+    pub(crate) fn complete_any<T: 'static>(&mut self, value: T) -> (Completion, Option<T>) {
+        let left = match self.value.as_any_mut().downcast_mut::<Option<T>>() {
+            Some(place) => place.replace(value),
+            None => Some(value),
+        };
+        (self.complete(Phase::Finished(None)), left)
     }
 }
 
@@ -329,7 +343,7 @@ impl Core {
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {
-        self.state.lock().status == Status::Cancelled
+        self.state.lock().status() == Status::Cancelled
     }
 
     /// What its step and those who cancel it share, where it is a task.
@@ -341,7 +355,7 @@ impl Core {
     pub(crate) fn take_mark(&self) -> Option<Message> {
         let step = self.step().filter(|step| step.is_marked())?;
         let state = self.state.lock();
-        step.take_mark().then(|| state.cancel_message.clone())
+        step.take_mark().then(|| state.cancel_message())
     }
 
     /// Whether a task has a context by now.
@@ -361,22 +375,6 @@ impl Core {
         step.has_context.store(true, Ordering::Release);
         Some(context)
     }
-
-    /// Removes a registration or callback; true where it was still there.
-    pub(crate) fn remove_entry(&self, id: u64) -> bool {
-        let mut state = self.state.lock();
-        let removed = state.entries.remove_where(|entry| entry.id == id);
-        drop(state);
-        removed.is_some()
-    }
-
-    pub(crate) fn is_user_entry(&self, id: u64) -> bool {
-        let state = self.state.lock();
-        state
-            .entries
-            .iter()
-            .any(|entry| entry.id == id && matches!(entry.action, Action::User(..)))
-    }
 }
 
 impl<T: Send + 'static> Cell<T> {
@@ -385,14 +383,20 @@ impl<T: Send + 'static> Cell<T> {
     }
 
     pub(crate) fn new(role: Role, meta: Option<TaskMeta>) -> Arc<Cell<T>> {
-        let core = Core {
-            state: Mutex::new(State::new(role)),
+        Arc::new(Cell(Core {
             meta,
-        };
-        Arc::new(Cell {
-            core,
-            value: Mutex::new(None),
-        })
+            cloning: Mutex::new(()),
+            state: Mutex::new(State {
+                phase: Phase::Pending(Few::default()),
+                role,
+                rare: None,
+                next_id: 0,
+                has_wrapped: false,
+                log_exception: false,
+                is_lent: false,
+                value: None,
+            }),
+        }))
     }
 
     /// The typed cell behind a node, where the type is right.
@@ -400,28 +404,64 @@ impl<T: Send + 'static> Cell<T> {
         node.into_any().downcast::<Cell<T>>().ok()
     }
 
-    pub(crate) fn value(&self) -> &Mutex<Option<T>> {
-        &self.value
+    pub(crate) fn node(self: &Arc<Self>) -> Node {
+        self.clone()
+    }
+
+    pub(crate) fn core(&self) -> &Core {
+        &self.0
+    }
+
+    /// Locks the state, with the type of the value.
+    pub(crate) fn lock(&self) -> Locked<'_, T> {
+        self.0.state.lock()
+    }
+
+    /// Moves the value out.
+    pub(crate) fn take_from<'a>(&'a self, mut state: Locked<'a, T>) -> Option<T> {
+        while state.is_lent {
+            drop(state);
+            // Until it has been given back, `[C4]`.
+            drop(self.0.cloning.lock());
+            state = self.lock();
+        }
+        state.value.take()
+    }
+
+    /// A clone of the value.
+    pub(crate) fn clone_value(&self) -> Option<T>
+    where
+        T: Clone,
+    {
+        let cloning = self.0.cloning.lock();
+        let mut state = self.lock();
+        let value = state.value.take();
+        state.is_lent = value.is_some();
+        drop(state);
+        // PANIC: a clone is user code; the value goes back, whatever becomes of it.
+        let lent = Lent(self, value);
+        let clone = lent.1.clone();
+        drop(lent);
+        drop(cloning);
+        clone
     }
 
     /// Sets the result, unless the cell is done already: then the value comes back.
     pub(crate) fn try_set_result(&self, value: T) -> Result<Completion, T> {
-        let mut state = self.core.state.lock();
+        let mut state = self.lock();
         if state.is_done() {
             drop(state);
             return Err(value);
         }
-        *self.value.lock() = Some(value);
-        Ok(state.complete(Status::Finished))
+        state.value = Some(value);
+        Ok(state.complete(Phase::Finished(None)))
     }
 
     /// Sets the exception, unless the cell is done already: then it comes back.
     pub(crate) fn try_set_exception(&self, exception: Exception) -> Result<Completion, Exception> {
-        let report_to = match &self.core.meta {
-            Some(meta) => Some(meta.event_loop.clone()),
-            None => EventLoop::running(),
-        };
-        let mut state = self.core.state.lock();
+        let is_task = self.0.meta.is_some();
+        let report_to = if is_task { None } else { EventLoop::running() };
+        let mut state = self.lock();
         if state.is_done() {
             return Err(exception);
         }
@@ -452,23 +492,22 @@ impl<T: Send + 'static> Cell<T> {
             Err(_) => false,
         }
     }
+}
 
-    pub(crate) fn node(self: &Arc<Self>) -> Node {
-        self.clone()
-    }
+/// A value that is out of its cell to be cloned; it goes back.
+struct Lent<'a, T: Send + 'static>(&'a Cell<T>, Option<T>);
 
-    pub(crate) fn core(&self) -> &Core {
-        &self.core
+impl<T: Send + 'static> Drop for Lent<'_, T> {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.value = self.1.take();
+        state.is_lent = false;
     }
 }
 
 impl<T: Send + 'static> AnyCell for Cell<T> {
     fn core(&self) -> &Core {
-        &self.core
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
+        &self.0
     }
 
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
@@ -483,7 +522,7 @@ impl<T: Send + 'static> AnyCell for Cell<T> {
 /// Only tasks of the exact loop are woken this way: the step goes to the ready queue, once.
 impl<T: Send + 'static> Wake for Cell<T> {
     fn wake(self: Arc<Self>) {
-        if let Some(meta) = &self.core.meta {
+        if let Some(meta) = &self.0.meta {
             // ORDERING: AcqRel pairs with the store in `Exact::step`; what the waker published is seen by the step
             // that clears the flag.
             if !meta.scheduled.swap(true, Ordering::AcqRel) {
@@ -501,88 +540,32 @@ impl<T: Send + 'static> Wake for Cell<T> {
 /// "Future exception was never retrieved."
 impl<T> Drop for Cell<T> {
     fn drop(&mut self) {
-        let state = self.core.state.get_mut();
+        let Core { meta, state, .. } = &mut self.0;
+        let state = state.get_mut();
         if !state.log_exception {
             return;
         }
-        if let (Some(event_loop), Some(exception)) = (state.report_to.take(), state.error.take()) {
-            let kind = if self.core.meta.is_some() {
-                "Task"
-            } else {
-                "Future"
-            };
-            let mut context = ErrorContext::new(format!("{kind} exception was never retrieved"));
-            context.exception = Some(exception);
-            if let Role::Task(task) = &mut state.role {
-                context.task_name = Some(task_name(task, self.core.meta.as_ref()));
-                context.context = task.context.take();
-            }
+        let meta = meta.as_ref();
+        let (kind, report_to) = match meta {
+            Some(meta) => ("Task", Some(meta.event_loop.clone())),
+            None => (
+                "Future",
+                state.rare.as_mut().and_then(|rare| rare.report_to.take()),
+            ),
+        };
+        let Phase::Finished(exception @ Some(_)) = &mut state.phase else {
+            return;
+        };
+        let mut context = ErrorContext::new(format!("{kind} exception was never retrieved"));
+        context.exception = exception.take();
+        if meta.is_some() {
+            context.task_name = Some(state.name(meta));
+            context.context = state.task().and_then(|task| task.context.take());
+        }
+        if let Some(event_loop) = report_to {
             event_loop.call_exception_handler(&context);
         }
     }
-}
-
-/// A task's name: its own, or `Task-N`.
-pub(crate) fn task_name(task: &TaskState, meta: Option<&TaskMeta>) -> Arc<str> {
-    match (&task.name, meta) {
-        (Some(name), _) => name.clone(),
-        (None, Some(meta)) => format!("Task-{}", meta.id).into(),
-        (None, None) => "Task".into(),
-    }
-}
-
-/// Adds an internal callback; a cell that is done schedules it at once.
-pub(crate) fn add_internal(node: &Node, callback: InternalCallback) -> Option<u64> {
-    let action = Action::Internal(Box::new(Internal {
-        callback,
-        event_loop: EventLoop::running_exact(),
-    }));
-    let mut state = node.core().state.lock();
-    if state.is_done() {
-        drop(state);
-        Completion::of(action).dispatch(node);
-        return None;
-    }
-    Some(state.push_entry(action))
-}
-
-/// Watches many cells, and gives back those that are done already, which it was not told of.
-pub(crate) fn watch_all<'a>(
-    nodes: impl Iterator<Item = &'a Node>,
-    watcher: &Arc<dyn Watcher>,
-) -> Vec<(&'a Node, bool)> {
-    let mut done = Vec::new();
-    for node in nodes {
-        let watcher = watcher.clone();
-        let mut state = node.core().state.lock();
-        if state.is_done() {
-            done.push((node, state.has_failed()));
-        } else {
-            state.push_entry(Action::Watched(watcher));
-        }
-    }
-    done
-}
-
-/// Adds a user's callback; a cell that is done schedules it at once.
-pub(crate) fn add_user(
-    node: &Node,
-    event_loop: EventLoop,
-    context: Option<Context>,
-    callback: Box<dyn FnOnce(Node) + Send>,
-) -> Option<u64> {
-    let action = Action::User(Box::new(UserCallback {
-        callback,
-        event_loop,
-        context,
-    }));
-    let mut state = node.core().state.lock();
-    if state.is_done() {
-        drop(state);
-        Completion::of(action).dispatch(node);
-        return None;
-    }
-    Some(state.push_entry(action))
 }
 
 pub(crate) fn is_same_node(a: &Node, b: &Node) -> bool {

@@ -16,7 +16,8 @@ use parking_lot::Mutex;
 
 use crate::asyncgens::Asyncgens;
 use crate::base_events::{Exact, Ready};
-use crate::cell::{InternalCallback, Node, Watcher};
+use crate::cell::Node;
+use crate::completion::{InternalCallback, Watcher};
 use crate::contextvars::Context;
 use crate::exceptions::{Exception, Result, runtime_error};
 use crate::exits::Exit;

@@ -7,7 +7,8 @@ use std::fmt;
 use std::future::IntoFuture;
 use std::sync::Arc;
 
-use crate::cell::{Cell, Node, Status, add_user, is_same_node};
+use crate::cell::{Cell, Node, Status, is_same_node};
+use crate::completion::add_user;
 use crate::contextvars::Context;
 use crate::events::{EventLoop, snapshot_context};
 use crate::exceptions::{Exception, InvalidStateError, Result, runtime_error};
@@ -32,7 +33,7 @@ pub struct Future<T: Send + 'static>(pub(crate) Arc<Cell<T>>);
 
 /// The number of a done callback, to remove it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CallbackId(Option<u64>);
+pub struct CallbackId(Option<u32>);
 
 impl<T: Send + 'static> Future<T> {
     /// A pending future (`loop.create_future`).
@@ -74,7 +75,7 @@ impl<T: Send + 'static> Future<T> {
         T: Clone,
     {
         self.outcome()?;
-        value_of(fetch_clone(&self.0))
+        value_of(fetch_clone(&self.0, self.0.lock()))
     }
 
     /// Moves the result out: later readers find none.
@@ -83,7 +84,7 @@ impl<T: Send + 'static> Future<T> {
     /// As [`Future::result`].
     pub fn take_result(&self) -> Result<T> {
         self.outcome()?;
-        value_of(fetch_take(&self.0))
+        value_of(fetch_take(&self.0, self.0.lock()))
     }
 
     fn outcome(&self) -> Result<()> {
@@ -133,7 +134,7 @@ impl<T: Send + 'static> Future<T> {
     }
 
     fn is_done_error(&self) -> Exception {
-        let text = match self.0.core().state.lock().status {
+        let text = match self.0.core().state.lock().status() {
             Status::Cancelled => "the future is cancelled",
             Status::Finished | Status::Pending => "the future is done",
         };
@@ -235,7 +236,7 @@ impl<T: Clone + Send + 'static> IntoFuture for &Future<T> {
 
 impl<T: Send + 'static> fmt::Debug for Future<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let status = self.0.core().state.lock().status;
+        let status = self.0.core().state.lock().status();
         f.debug_struct("Future")
             .field("status", &status)
             .finish_non_exhaustive()

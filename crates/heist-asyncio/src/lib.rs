@@ -9,6 +9,7 @@ mod asyncgens;
 mod barrier;
 mod base_events;
 mod cell;
+mod completion;
 mod contextlib;
 pub mod contextvars;
 mod events;

@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::cell::{Cell, Completion};
+use crate::cell::Cell;
+use crate::completion::Completion;
 use crate::exceptions::{Result, runtime_error};
 use crate::wait::WaitNode;
 

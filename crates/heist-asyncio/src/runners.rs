@@ -16,7 +16,8 @@ use std::time::Duration;
 use heist::runtime::{self, LocalRuntime, Runtime};
 
 use crate::base_events::{Coroutines, Exact, Idle, MAIN_SLOT, Main, NO_SLOT, run_passes};
-use crate::cell::{AnyCell, Node, Status, add_internal};
+use crate::cell::{AnyCell, Node, Status};
+use crate::completion::add_internal;
 use crate::contextvars::{Context, copy_context};
 use crate::events::{Body, ErrorContext, EventLoop, Frame, FrameGuard, LoopTime};
 use crate::exceptions::{DeadlockError, Exception, Result, runtime_error};
@@ -257,7 +258,9 @@ impl Runner {
         };
         // Nobody is to find what came too late for this run.
         let late = open.event_loop.0.exit.take();
-        result.and(late).and_then(|()| value_of(fetch_take(&cell)))
+        result
+            .and(late)
+            .and_then(|()| value_of(fetch_take(&cell, cell.lock())))
     }
 
     /// Cancels the tasks that are left and waits for them, then closes the loop. A second call does nothing.
@@ -475,7 +478,7 @@ impl Open {
     fn report(&self, node: &Node) {
         let failure = {
             let mut state = node.core().state.lock();
-            if state.status == Status::Cancelled {
+            if state.status() == Status::Cancelled {
                 None
             } else {
                 state.exception().ok().flatten()

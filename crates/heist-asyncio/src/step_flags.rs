@@ -12,7 +12,7 @@
 //!
 //! Tests: `tests/loom.rs`.
 
-use crate::sync::{AtomicBool, AtomicU32, AtomicUsize, Ordering, between_seq_cst};
+use crate::sync::{AtomicBool, AtomicUsize, Ordering, between_seq_cst};
 use std::task::Waker;
 
 /// See the module.
@@ -26,8 +26,8 @@ pub(crate) struct StepFlags {
     yielding: AtomicBool,
     /// An undelivered cancel; written under the lock.
     must_cancel: AtomicBool,
-    /// How many waits there are; written under the lock.
-    n_waits: AtomicU32,
+    /// There are waits; written under the lock.
+    has_waits: AtomicBool,
     /// The state holds a context; written under the lock.
     pub(crate) has_context: AtomicBool,
     /// Which waker the state holds; written by the step.
@@ -127,15 +127,14 @@ impl StepFlags {
     }
 
     /// To be called under the cell's lock.
-    pub(crate) fn set_n_waits(&self, n: usize) {
+    pub(crate) fn set_has_waits(&self, has_waits: bool) {
         // ORDERING: Relaxed; a step asks for its own waits, and who else removes one is about to wake it.
-        self.n_waits
-            .store(u32::try_from(n).unwrap_or(u32::MAX), Ordering::Relaxed);
+        self.has_waits.store(has_waits, Ordering::Relaxed);
     }
 
     pub(crate) fn has_waits(&self) -> bool {
-        // ORDERING: Relaxed; see `set_n_waits`.
-        self.n_waits.load(Ordering::Relaxed) > 0
+        // ORDERING: Relaxed; see `set_has_waits`.
+        self.has_waits.load(Ordering::Relaxed)
     }
 
     /// Suspended in a future that is not the facade's, which no cancel can reach. Asked under the cell's lock.

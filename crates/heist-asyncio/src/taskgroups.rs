@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::cell::{Cell, Node, Status, add_internal, is_same_node};
+use crate::cell::{Cell, Node, Status, is_same_node};
+use crate::completion::add_internal;
 use crate::contextvars::Context;
 use crate::events::{ErrorContext, EventLoop, get_running_loop};
 use crate::exceptions::{Exception, ExceptionGroup, Result, runtime_error};
@@ -403,7 +404,7 @@ impl TaskGroup {
         let failure = {
             let mut state = node.core().state.lock();
             // [G4]
-            if state.status == Status::Cancelled {
+            if state.status() == Status::Cancelled {
                 None
             } else {
                 state.exception().ok().flatten()

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use crate::cell::{Cell, add_internal};
+use crate::cell::Cell;
+use crate::completion::add_internal;
 use crate::contextvars::Context;
 use crate::events::{EventLoop, Frame, FrameGuard, get_running_loop, snapshot_context};
 use crate::exceptions::{Exception, PanicError, Result, TimeoutError, runtime_error};
@@ -185,7 +186,7 @@ pub fn run_coroutine_threadsafe<T: Send + 'static>(
     let outside = FrameGuard::enter(Frame::default());
     let arrive = move |_: &_| {
         let outcome = cell.core().state.lock().outcome();
-        let result = outcome.and_then(|()| value_of(fetch_take(&cell)));
+        let result = outcome.and_then(|()| value_of(fetch_take(&cell, cell.lock())));
         *filled.0.lock() = Slot::Arrived(result);
         filled.1.notify_all();
     };

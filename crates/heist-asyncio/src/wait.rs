@@ -8,9 +8,12 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
-use crate::cell::{AnyCell, Cell, Core, Node, State, Wait};
+use parking_lot::MutexGuard;
+
+use crate::cell::{AnyCell, AnyValue, Cell, Core, Locked, Node, State, Wait};
+use crate::completion::Entry;
 use crate::events::{current_node, with_task};
 use crate::exceptions::{Exception, InvalidStateError, Message, Result, runtime_error};
 use crate::step_flags::StepFlags;
@@ -21,7 +24,7 @@ pub(crate) enum Registration {
     #[default]
     New,
     Waiting {
-        id: u64,
+        id: u32,
         /// The task whose waits list holds this one.
         task: Option<Node>,
     },
@@ -31,36 +34,22 @@ pub(crate) enum Registration {
 
 /// A cell that is waited for, with or without its type.
 pub(crate) trait Waited {
+    type Value: ?Sized;
+    /// What is made of a cell that has a value.
+    type Output;
+
     fn core(&self) -> &Core;
+    fn lock(&self) -> MutexGuard<'_, State<Self::Value>>;
     fn node(&self) -> Node;
+    fn fetch(&self, state: MutexGuard<'_, State<Self::Value>>) -> Self::Output;
 }
 
-impl Waited for Node {
-    fn core(&self) -> &Core {
-        AnyCell::core(&**self)
-    }
-
-    fn node(&self) -> Node {
-        self.clone()
-    }
-}
-
-impl<T: Send + 'static> Waited for Arc<Cell<T>> {
-    fn core(&self) -> &Core {
-        Cell::core(self)
-    }
-
-    fn node(&self) -> Node {
-        Cell::node(self)
-    }
-}
-
-/// Polls for the completion of a cell. `Ok` means that there is a value.
+/// Polls for the completion of a cell.
 pub(crate) fn poll_outcome<W: Waited>(
     node: &W,
     registration: &mut Registration,
     cx: &mut Context<'_>,
-) -> Poll<Result<()>> {
+) -> Poll<Result<W::Output>> {
     match registration {
         Registration::New => register(node, registration, cx),
         Registration::AwaitsItself => {
@@ -71,25 +60,36 @@ pub(crate) fn poll_outcome<W: Waited>(
             }))
         }
         Registration::Waiting { id, task } => {
-            let mut state = node.core().state.lock();
+            let step = task.as_ref().and_then(|task| AnyCell::core(&**task).step());
+            // A mark that comes later than this is for the next wait: the value is out of its cell by then.
+            let is_marked = step.is_some_and(StepFlags::is_marked);
+            let mut state = node.lock();
             if !state.is_done() {
                 let old = state.replace_waker(*id, cx.waker());
                 drop(state);
                 drop(old);
                 return Poll::Pending;
             }
-            let outcome = state.outcome();
-            drop(state);
+            let result = match state.outcome() {
+                Ok(()) if !is_marked => Ok(Some(node.fetch(state))),
+                outcome => {
+                    drop(state);
+                    outcome.map(|()| None)
+                }
+            };
             let mark = task
                 .take()
-                .and_then(|task| leave(AnyCell::core(&*task), node.core(), *id));
+                .and_then(|task| leave(AnyCell::core(&*task), node.core(), *id, is_marked));
             *registration = Registration::Done;
-            match (mark, &outcome) {
+            Poll::Ready(match (mark, result) {
                 // [W4]
-                (Some(_), Err(error)) if error.is_cancelled() => Poll::Ready(outcome),
-                (Some(message), _) => Poll::Ready(Err(Exception::from_message(message))),
-                (None, _) => Poll::Ready(outcome),
-            }
+                (Some(_), Err(error)) if error.is_cancelled() => Err(error),
+                (Some(message), _) => Err(Exception::from_message(message)),
+                (None, Ok(Some(output))) => Ok(output),
+                // The mark was taken back meanwhile.
+                (None, Ok(None)) => Ok(node.fetch(node.lock())),
+                (None, Err(error)) => Err(error),
+            })
         }
         Registration::Done => Poll::Ready(Err(InvalidStateError(
             "the future was awaited to its end already",
@@ -102,14 +102,12 @@ fn register<W: Waited>(
     node: &W,
     registration: &mut Registration,
     cx: &mut Context<'_>,
-) -> Poll<Result<()>> {
-    let mut state = node.core().state.lock();
+) -> Poll<Result<W::Output>> {
+    let mut state = node.lock();
     if state.is_done() {
         // [W1]
-        let outcome = state.outcome();
-        drop(state);
         *registration = Registration::Done;
-        return Poll::Ready(outcome);
+        return Poll::Ready(state.outcome().map(|()| node.fetch(state)));
     }
     let task = current_node();
     if task
@@ -125,7 +123,8 @@ fn register<W: Waited>(
         cx.waker().wake_by_ref();
         return Poll::Pending;
     }
-    let id = state.push_waker(cx.waker().clone());
+    let waker = cx.waker().clone();
+    let id = state.push_entry(|id| Entry::Wake(id, waker));
     drop(state);
     if let Some(task) = &task {
         // [W3]
@@ -137,31 +136,31 @@ fn register<W: Waited>(
         let mut state = core.state.lock();
         if let (Some(half), Some(step)) = (state.task(), core.step()) {
             half.waits.push(wait);
-            step.set_n_waits(half.waits.len());
+            step.set_has_waits(true);
         }
     }
     *registration = Registration::Waiting { id, task };
     Poll::Pending
 }
 
-/// Takes a wait out of the task's list, and its pending cancel with it.
-fn leave(task: &Core, node: &Core, id: u64) -> Option<Message> {
+/// Takes a wait out of the task's list, and with it the pending cancel that was seen.
+fn leave(task: &Core, node: &Core, id: u32, is_marked: bool) -> Option<Message> {
     let mut state = task.state.lock();
     let left = remove_wait(task, &mut state, node, id);
-    let is_marked = task.step().is_some_and(StepFlags::take_mark);
-    let mark = is_marked.then(|| state.cancel_message.clone());
+    let is_marked = is_marked && task.step().is_some_and(StepFlags::take_mark);
+    let mark = is_marked.then(|| state.cancel_message());
     drop(state);
     drop(left);
     mark
 }
 
 /// Takes a wait out of a task's list, and gives it back to be dropped.
-fn remove_wait(task: &Core, state: &mut State, node: &Core, id: u64) -> Option<Wait> {
+fn remove_wait(task: &Core, state: &mut State, node: &Core, id: u32) -> Option<Wait> {
     let (half, step) = (state.task()?, task.step()?);
     let left = half
         .waits
         .remove_where(|wait| wait.id == id && is_core_of(&wait.node, node));
-    step.set_n_waits(half.waits.len());
+    step.set_has_waits(!half.waits.is_empty());
     left
 }
 
@@ -194,6 +193,25 @@ pub(crate) struct WaitNode {
     registration: Registration,
 }
 
+impl Waited for Node {
+    type Value = dyn AnyValue;
+    type Output = ();
+
+    fn core(&self) -> &Core {
+        AnyCell::core(&**self)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        AnyCell::core(&**self).state.lock()
+    }
+
+    fn node(&self) -> Node {
+        self.clone()
+    }
+
+    fn fetch(&self, _state: MutexGuard<'_, State>) {}
+}
+
 impl WaitNode {
     pub(crate) fn new(node: Node) -> WaitNode {
         WaitNode {
@@ -219,16 +237,18 @@ impl Drop for WaitNode {
 }
 
 /// How a value leaves its cell.
-pub(crate) type Fetch<T> = fn(&Cell<T>) -> Option<T>;
+pub(crate) type Fetch<T> = fn(&Cell<T>, Locked<'_, T>) -> Option<T>;
 
-pub(crate) fn fetch_clone<T: Clone + Send + 'static>(cell: &Cell<T>) -> Option<T> {
-    // A clone is user code, and may come back to this cell: it works on a value taken out. Another reader that
-    // comes meanwhile finds the cell empty only on another thread, so the lock is kept instead.
-    cell.value().lock().clone()
+pub(crate) fn fetch_clone<T: Clone + Send + 'static>(
+    cell: &Cell<T>,
+    state: Locked<'_, T>,
+) -> Option<T> {
+    drop(state);
+    cell.clone_value()
 }
 
-pub(crate) fn fetch_take<T: Send + 'static>(cell: &Cell<T>) -> Option<T> {
-    cell.value().lock().take()
+pub(crate) fn fetch_take<T: Send + 'static>(cell: &Cell<T>, state: Locked<'_, T>) -> Option<T> {
+    cell.take_from(state)
 }
 
 /// Waits for a future or task: what `await` does.
@@ -237,17 +257,42 @@ pub(crate) fn fetch_take<T: Send + 'static>(cell: &Cell<T>) -> Option<T> {
 /// Dropping it leaves the future or task as it is.
 #[must_use = "futures do nothing unless awaited"]
 pub struct Waiting<T: Send + 'static> {
-    cell: Arc<Cell<T>>,
+    fetched: Fetched<T>,
     registration: Registration,
+}
+
+/// A cell, and how its value is fetched.
+struct Fetched<T: Send + 'static> {
+    cell: Arc<Cell<T>>,
     fetch: Fetch<T>,
+}
+
+impl<T: Send + 'static> Waited for Fetched<T> {
+    type Value = Option<T>;
+    type Output = Option<T>;
+
+    fn core(&self) -> &Core {
+        self.cell.core()
+    }
+
+    fn lock(&self) -> Locked<'_, T> {
+        self.cell.lock()
+    }
+
+    fn node(&self) -> Node {
+        self.cell.node()
+    }
+
+    fn fetch(&self, state: Locked<'_, T>) -> Option<T> {
+        (self.fetch)(&self.cell, state)
+    }
 }
 
 impl<T: Send + 'static> Waiting<T> {
     pub(crate) fn new(cell: Arc<Cell<T>>, fetch: Fetch<T>) -> Waiting<T> {
         Waiting {
-            cell,
+            fetched: Fetched { cell, fetch },
             registration: Registration::New,
-            fetch,
         }
     }
 }
@@ -257,23 +302,20 @@ impl<T: Send + 'static> Future for Waiting<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
         let this = &mut *self;
-        match ready!(poll_outcome(&this.cell, &mut this.registration, cx)) {
-            Err(error) => Poll::Ready(Err(error)),
-            Ok(()) => Poll::Ready(value_of((this.fetch)(&this.cell))),
-        }
+        poll_outcome(&this.fetched, &mut this.registration, cx).map(|outcome| value_of(outcome?))
     }
 }
 
 impl<T: Send + 'static> Drop for Waiting<T> {
     fn drop(&mut self) {
-        forget(self.cell.core(), &mut self.registration);
+        forget(self.fetched.cell.core(), &mut self.registration);
     }
 }
 
 impl<T: Send + 'static> std::fmt::Debug for Waiting<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Waiting")
-            .field("done", &self.cell.core().is_done())
+            .field("done", &self.fetched.cell.core().is_done())
             .finish()
     }
 }

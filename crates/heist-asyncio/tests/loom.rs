@@ -27,7 +27,7 @@ mod exceptions {
 /// The primitives of both files here.
 mod sync {
     use loom::sync::MutexGuard;
-    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering, fence};
+    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
     use std::task::Waker;
 
     #[derive(Default)]
@@ -104,7 +104,7 @@ impl Task {
     fn wait(&self) {
         let mut state = self.state.lock();
         state.n_waits += 1;
-        self.flags.set_n_waits(state.n_waits);
+        self.flags.set_has_waits(true);
     }
 
     /// As `step.rs` suspends a task that waits.
@@ -193,7 +193,7 @@ fn a_cancel_that_comes_back_is_a_mark_or_told_to_all() {
         let taken = {
             let mut state = task.state.lock();
             state.n_waits = 0;
-            task.flags.set_n_waits(0);
+            task.flags.set_has_waits(false);
             task.flags.take_mark()
         };
         task.wait();

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::cell::{Cell, add_internal};
+use crate::cell::Cell;
+use crate::completion::add_internal;
 use crate::events::{EventLoop, TimerHandle};
 use crate::exceptions::{Exception, Result, TimeoutError};
 use crate::futures::Future;
@@ -30,7 +31,7 @@ struct Shared<T: Send + 'static> {
 }
 
 struct Todo<T: Send + 'static> {
-    waiting: VecDeque<(Child<T>, Option<u64>)>,
+    waiting: VecDeque<(Child<T>, Option<u32>)>,
     /// How the result of each is read, as long as nobody did.
     fetches: Vec<(Arc<Cell<T>>, Fetch<T>)>,
     timer: Option<TimerHandle>,
@@ -175,10 +176,13 @@ impl<T: Send + 'static> AsCompleted<T> {
             Err(error) => return Some(Err(error)),
         };
         let outcome = cell.core().state.lock().outcome();
-        Some(
-            outcome
-                .and_then(|()| value_of(self.shared.fetch(&cell).and_then(|fetch| fetch(&cell)))),
-        )
+        Some(outcome.and_then(|()| {
+            value_of(
+                self.shared
+                    .fetch(&cell)
+                    .and_then(|fetch| fetch(&cell, cell.lock())),
+            )
+        }))
     }
 
     /// The next awaitable that is done, as a future, `None` after the last.

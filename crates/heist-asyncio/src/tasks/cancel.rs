@@ -10,7 +10,8 @@
 use std::sync::Arc;
 use std::task::Waker;
 
-use crate::cell::{Completion, Node, Role, Wait, is_same_node};
+use crate::cell::{Node, Role, Wait, is_same_node};
+use crate::completion::Completion;
 use crate::exceptions::Message;
 use crate::step_flags::StepFlags;
 
@@ -44,12 +45,12 @@ pub(crate) fn forward_mark(task: &Node) {
         }
         _ => return,
     };
-    let message = state.cancel_message.clone();
+    let message = state.cancel_message();
     drop(state);
     fan_out(task, waits, &message);
 }
 
-fn walk(first: Node, mut id: Option<u64>, message: &Message) -> bool {
+fn walk(first: Node, mut id: Option<u32>, message: &Message) -> bool {
     let mut node = first;
     // The tasks that the walk has passed, each with the wait through which it left.
     let mut path: Vec<(Node, Wait)> = Vec::new();
@@ -106,7 +107,7 @@ enum Told {
 }
 
 /// Tells one cell, and runs what its answer asks for.
-fn tell(node: &Node, id: Option<u64>, message: &Message) -> Told {
+fn tell(node: &Node, id: Option<u32>, message: &Message) -> Told {
     match ask(node, id, message) {
         Answer::Refused => Told::Refused,
         Answer::Follow(waits) => Told::Follow(waits),
@@ -157,7 +158,7 @@ fn fan_out(task: &Node, mut waits: Vec<Wait>, message: &Message) -> bool {
     }
 }
 
-fn ask(node: &Node, id: Option<u64>, message: &Message) -> Answer {
+fn ask(node: &Node, id: Option<u32>, message: &Message) -> Answer {
     let step = node.core().step();
     let mut state = node.core().state.lock();
     if id.is_some_and(|id| !state.has_entry(id)) {
@@ -190,7 +191,7 @@ fn ask(node: &Node, id: Option<u64>, message: &Message) -> Answer {
         }
     };
     if matches!(answer, Answer::Marked(_)) {
-        state.cancel_message = message.clone();
+        state.set_cancel_message(message.clone());
     }
     answer
 }
@@ -226,7 +227,7 @@ fn mark(task: &Node, seen: &[Wait], message: &Message) -> Marked {
     } else {
         None
     };
-    state.cancel_message = message.clone();
+    state.set_cancel_message(message.clone());
     drop(state);
     if let Some(waker) = waker {
         waker.wake();

@@ -39,7 +39,7 @@ fn undeliverable() -> Option<Message> {
         let step = task.core().step().filter(|step| step.is_marked())?;
         let state = task.core().state.lock();
         let is_stuck = !step.has_waits() && !step.is_yielding();
-        (is_stuck && step.take_mark()).then(|| state.cancel_message.clone())
+        (is_stuck && step.take_mark()).then(|| state.cancel_message())
     })
     .flatten()
 }

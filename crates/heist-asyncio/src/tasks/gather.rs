@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
-use crate::cell::{Cell, Node, Role, Status, Watcher, watch_all};
+use crate::cell::{Cell, Node, Role, Status};
+use crate::completion::{Watcher, watch_all};
 use crate::events::EventLoop;
 use crate::exceptions::{Exception, Message, Result};
 use crate::futures::Future;
@@ -145,7 +146,7 @@ fn fetch_all<T: Send + 'static>(children: Vec<Child<T>>) -> Vec<impl FnOnce() ->
     let read = |Child(cell, fetch): Child<T>| {
         move || {
             let fetch: Fetch<T> = fetch;
-            value_of(fetch(&cell))
+            value_of(fetch(&cell, cell.lock()))
         }
     };
     children.into_iter().map(read).collect()
@@ -154,9 +155,9 @@ fn fetch_all<T: Send + 'static>(children: Vec<Child<T>>) -> Vec<impl FnOnce() ->
 /// A child's outcome as an item of the list: a cancellation is a new one, with the child's message or an empty one.
 pub(super) fn outcome(node: &Node) -> Result<()> {
     let mut state = node.core().state.lock();
-    if state.status == Status::Cancelled {
+    if state.status() == Status::Cancelled {
         return Err(Exception::cancelled_with(
-            state.cancel_message.clone().unwrap_or_else(|| "".into()),
+            state.cancel_message().unwrap_or_else(|| "".into()),
         ));
     }
     match state.exception()? {
@@ -254,7 +255,7 @@ impl<R: Send + 'static> Shared<R> {
     fn fail(&self, child: &Node) {
         let is_over = self.outer.core().is_done();
         let mut state = child.core().state.lock();
-        let failure = match state.status {
+        let failure = match state.status() {
             _ if is_over => {
                 state.log_exception = false;
                 return;

@@ -73,7 +73,7 @@ pub trait GatherTuple<R: Send + 'static> {
 
 /// Reads a child's result, once.
 fn read<T: Send + 'static>(Child(cell, fetch): Child<T>) -> Result<T> {
-    value_of(fetch(&cell))
+    value_of(fetch(&cell, cell.lock()))
 }
 
 macro_rules! tuple {

@@ -7,12 +7,12 @@ use std::fmt;
 use std::future::IntoFuture;
 use std::panic::Location;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Waker};
 
 use crate::base_events::{LocalFuture, NO_SLOT, Ready, driven_here};
-use crate::cell::{AnyCell, Cell, Node, Role, TaskMeta, TaskState, is_same_node, task_name};
+use crate::cell::{AnyCell, Cell, Node, Role, TaskMeta, TaskState, is_same_node};
 use crate::contextvars;
 use crate::events::{Body, EventLoop, current_node, snapshot_context};
 use crate::exceptions::{Exception, Result, runtime_error};
@@ -82,17 +82,13 @@ impl TaskHandle {
     /// The name, `Task-N` unless one was given.
     pub fn get_name(&self) -> Arc<str> {
         let core = self.0.core();
-        match core.state.lock().task() {
-            Some(task) => task_name(task, core.meta.as_ref()),
-            None => "".into(),
-        }
+        core.state.lock().name(core.meta.as_ref())
     }
 
     /// Gives the task another name, at any time.
     pub fn set_name(&self, name: impl Into<Arc<str>>) {
-        if let Some(task) = self.0.core().state.lock().task() {
-            task.name = Some(name.into());
-        }
+        let name = name.into();
+        self.0.core().state.lock().set_name(name);
     }
 
     /// True where the coroutine has ended.
@@ -139,7 +135,7 @@ impl TaskHandle {
             .state
             .lock()
             .task()
-            .map_or(0, |task| task.n_cancels)
+            .map_or(0, |task| task.n_cancels as usize)
     }
 
     /// Takes one request back, and says how many are left. At zero an undelivered cancellation is undone.
@@ -153,7 +149,7 @@ impl TaskHandle {
                 step.set_mark(false);
             }
         }
-        task.n_cancels
+        task.n_cancels as usize
     }
 
     /// The exception that ended the task, `None` where it returned.
@@ -474,7 +470,7 @@ impl Builder {
 
     /// The cell of a task to be, in the registry of its loop.
     #[track_caller]
-    pub(crate) fn prepare<T: Send + 'static>(self, slot: usize) -> Result<Arc<Cell<T>>> {
+    pub(crate) fn prepare<T: Send + 'static>(self, slot: u32) -> Result<Arc<Cell<T>>> {
         let event_loop = match self.event_loop {
             Some(event_loop) => event_loop.of_this_thread(false).0,
             None => {
@@ -487,7 +483,7 @@ impl Builder {
         let meta = TaskMeta {
             id: next_id(event_loop.exact().is_some()),
             event_loop,
-            slot: AtomicUsize::new(slot),
+            slot: AtomicU32::new(slot),
             forgotten: AtomicBool::new(false),
             scheduled: AtomicBool::new(false),
             site: Location::caller(),
@@ -499,11 +495,13 @@ impl Builder {
             .has_context
             .store(context.is_some(), Ordering::Relaxed);
         let task = TaskState {
-            name: self.name,
             context,
             ..TaskState::default()
         };
         let cell = Cell::new(Role::Task(task), Some(meta));
+        if let Some(name) = self.name {
+            cell.core().state.lock().set_name(name);
+        }
         if let Some(meta) = &cell.core().meta {
             let weak: Weak<Cell<T>> = Arc::downgrade(&cell);
             meta.event_loop.0.tasks.insert(weak);

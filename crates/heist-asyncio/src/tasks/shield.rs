@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::cell::{Cell, Status, add_internal};
+use crate::cell::{Cell, Status};
+use crate::completion::add_internal;
 use crate::exceptions::{Message, Result};
 use crate::futures::Future;
 use crate::tasks::cancel::cancel;
@@ -115,7 +116,7 @@ fn inner_done<T: Send + 'static>(inner: &Arc<Cell<T>>, fetch: Fetch<T>, outer: &
     }
     let failure = {
         let mut state = inner.core().state.lock();
-        if state.status == Status::Cancelled {
+        if state.status() == Status::Cancelled {
             drop(state);
             cancel(&outer.node(), &Message::None);
             return;
@@ -124,7 +125,7 @@ fn inner_done<T: Send + 'static>(inner: &Arc<Cell<T>>, fetch: Fetch<T>, outer: &
     };
     let result = match failure {
         Some(error) => Err(error),
-        None => value_of(fetch(inner)),
+        None => value_of(fetch(inner, inner.lock())),
     };
     match result {
         Ok(value) => outer.set_result(value),

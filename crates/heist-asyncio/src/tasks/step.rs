@@ -12,7 +12,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use crate::cell::{Cell, Core, Node, Status};
+use crate::cell::{Cell, Core, Node};
 use crate::events::{Frame, swap_frame};
 use crate::exceptions::{Exception, Message, PanicError, Result};
 use crate::step_flags::StepFlags;
@@ -176,7 +176,7 @@ fn suspend(node: &Node, waker: &Waker) -> Option<Message> {
     }
     let is_woken = std::mem::take(&mut task.woken);
     let is_stuck = step.is_in_foreign_future() && step.take_mark();
-    let message = is_stuck.then(|| state.cancel_message.clone());
+    let message = is_stuck.then(|| state.cancel_message());
     drop(state);
     drop(old);
     if is_marked && has_waits {
@@ -203,24 +203,17 @@ fn finish<T: Send + 'static>(node: &Node, result: Result<T>) {
     let mut left = None;
     let completion = match result {
         Ok(value) if mark => {
-            let message = state.cancel_message.clone();
+            let message = state.cancel_message();
             left = Some(value);
             state.complete_cancelled(message)
         }
         Ok(value) => {
-            if let Some(cell) = node.as_any().downcast_ref::<Cell<T>>() {
-                left = cell.value().lock().replace(value);
-            }
-            state.complete(Status::Finished)
+            let (completion, in_the_way) = state.complete_any(value);
+            left = in_the_way;
+            completion
         }
-        Err(error) if error.is_cancelled() => {
-            state.error = Some(error);
-            state.complete_cancelled(None)
-        }
-        Err(error) => {
-            let event_loop = core.meta.as_ref().map(|meta| meta.event_loop.clone());
-            state.complete_exception(error, event_loop)
-        }
+        Err(error) if error.is_cancelled() => state.complete_raised(error),
+        Err(error) => state.complete_exception(error, None),
     };
     drop(state);
     drop(left);

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::cell::{Cell, Node, Status, add_internal};
+use crate::cell::{Cell, Node, Status};
+use crate::completion::add_internal;
 use crate::events::get_running_loop;
 use crate::exceptions::{Result, value_error};
 use crate::futures::Future;
@@ -100,7 +101,7 @@ pub async fn wait<W: Waitable>(
 }
 
 /// Takes the callbacks back, however the wait ends.
-struct Callbacks(Vec<(Node, Option<u64>)>);
+struct Callbacks(Vec<(Node, Option<u32>)>);
 
 impl Drop for Callbacks {
     fn drop(&mut self) {
@@ -153,5 +154,5 @@ pub(crate) async fn wait_nodes(
 /// True where the task or future has an exception that is no cancellation of its own; it counts as seen.
 fn has_raised(node: &Node) -> bool {
     let mut state = node.core().state.lock();
-    state.status == Status::Finished && matches!(state.exception(), Ok(Some(_)))
+    state.status() == Status::Finished && matches!(state.exception(), Ok(Some(_)))
 }

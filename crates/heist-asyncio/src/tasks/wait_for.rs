@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::cell::{Cell, Node, add_internal};
+use crate::cell::{Cell, Node};
+use crate::completion::add_internal;
 use crate::exceptions::{Exception, Result, TimeoutError};
 use crate::tasks::cancel::cancel;
 use crate::tasks::{Awaitable, create_task};
@@ -72,7 +73,7 @@ async fn cancel_and_wait(node: &Node) -> Result<()> {
 }
 
 /// Takes the callback back, however the wait ends.
-struct Callback(Node, Option<u64>);
+struct Callback(Node, Option<u32>);
 
 impl Drop for Callback {
     fn drop(&mut self) {

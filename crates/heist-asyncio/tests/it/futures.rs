@@ -1,6 +1,12 @@
 //! Ported from CPython's `test_futures.py`.
 
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
+
 use heist_asyncio as asyncio;
+use parking_lot::Mutex;
 
 use asyncio::{Future, InvalidStateError};
 
@@ -354,5 +360,60 @@ fn a_scheduled_callback_cannot_be_removed() {
         passes(1).await;
         assert_eq!(log.get(), [1]);
         Ok(())
+    });
+}
+
+/// A value whose clone is made by this function.
+struct Cloned(Arc<dyn Fn() + Send + Sync>);
+
+impl Clone for Cloned {
+    fn clone(&self) -> Cloned {
+        (self.0)();
+        Cloned(self.0.clone())
+    }
+}
+
+/// Holds to [C1].
+#[test]
+fn a_clone_of_the_value_may_look_at_its_future() {
+    let future = Future::<Cloned>::new();
+    let own = future.clone();
+    let look = move || assert!(own.done() && !own.cancel());
+    future.set_result(Cloned(Arc::new(look))).unwrap();
+    assert!(future.result().is_ok());
+}
+
+#[test]
+fn a_clone_that_panics_leaves_the_value() {
+    let future = Future::new();
+    let is_first = AtomicBool::new(true);
+    let clone = move || assert!(!is_first.swap(false, Ordering::Relaxed), "a planted panic");
+    future.set_result(Cloned(Arc::new(clone))).unwrap();
+    let panicked = std::panic::catch_unwind(AssertUnwindSafe(|| future.result().map(drop)));
+    assert!(panicked.is_err());
+    assert!(future.result().is_ok());
+}
+
+/// Holds to [C4].
+#[test]
+fn who_takes_the_value_waits_for_one_who_clones_it() {
+    let future = Future::new();
+    let (cloning, begun) = mpsc::channel();
+    let (go_on, gone_on) = mpsc::channel();
+    let gone_on = Mutex::new(gone_on);
+    let clone = move || {
+        cloning.send(()).unwrap();
+        gone_on.lock().recv().unwrap();
+    };
+    future.set_result(Cloned(Arc::new(clone))).unwrap();
+    thread::scope(|scope| {
+        let cloned = scope.spawn(|| future.result().is_ok());
+        begun.recv().unwrap();
+        // Most of the time it finds the value lent, and must not take it for moved out.
+        let taken = scope.spawn(|| {
+            go_on.send(()).unwrap();
+            future.take_result().is_ok()
+        });
+        assert!(taken.join().unwrap() && cloned.join().unwrap());
     });
 }
