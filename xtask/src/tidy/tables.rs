@@ -51,6 +51,10 @@ pub(super) const UNSAFE_FILES: &[(&str, &str)] = &[
         "a value behind a lock that its owner takes without a locked operation",
     ),
     (
+        "crates/heist/src/driver/sys/exact.rs",
+        "a system call that the libraries leave out",
+    ),
+    (
         "crates/heist/src/task/cell.rs",
         "one allocation holds header and future; the state word says who may touch which part",
     ),

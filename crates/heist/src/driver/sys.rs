@@ -8,6 +8,9 @@
 #[path = "sys/epoll.rs"]
 mod poller;
 
+#[cfg(all(target_os = "linux", not(heist_portable_poller)))]
+mod exact;
+
 #[cfg(any(not(target_os = "linux"), heist_portable_poller))]
 #[path = "sys/portable.rs"]
 mod poller;

@@ -2,6 +2,8 @@
 
 #[cfg(heist_loom)]
 mod loom;
+#[cfg(all(target_os = "linux", not(any(heist_loom, heist_portable_poller))))]
+mod poller;
 #[cfg(not(heist_loom))]
 mod source;
 #[cfg(not(heist_loom))]

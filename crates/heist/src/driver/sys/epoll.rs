@@ -3,8 +3,13 @@
 //! `polling` makes and owns the epoll descriptor. The notifier is an eventfd of our own, registered
 //! once in edge mode and never read: each write is an edge, and its counter cannot overflow before
 //! 2^64 - 1 notifications.
+//!
+//! A wait with a timeout is the kernel's exact one (`exact.rs`), where it knows that.
 
 use super::super::source::Readiness;
+use super::exact::{self, Record};
+use crate::sync::AtomicBool;
+use crate::sync::atomic::Ordering::Relaxed;
 use rustix::event::epoll::{self, Event, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
 use rustix::io::Errno;
@@ -26,6 +31,8 @@ const NOTIFIER: u64 = u64::MAX;
 pub(crate) struct Poller {
     owner: polling::Poller,
     notifier: OwnedFd,
+    /// The kernel knows milliseconds only.
+    is_coarse: AtomicBool,
 }
 
 /// The events of one wait: tokens and what came for them. The kernel's own records hold a pointer
@@ -84,7 +91,11 @@ impl Poller {
         let notifier = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         let flags = EventFlags::IN | EventFlags::ET;
         epoll::add(&owner, &notifier, EventData::new_u64(NOTIFIER), flags)?;
-        Ok(Self { owner, notifier })
+        Ok(Self {
+            owner,
+            notifier,
+            is_coarse: AtomicBool::new(false),
+        })
     }
 
     /// Watches everything about `source`.
@@ -103,34 +114,46 @@ impl Poller {
     /// Waits for events; being interrupted by a signal is an empty answer.
     pub(crate) fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         events.0.clear();
-        let mut batch = [const { MaybeUninit::<Event>::uninit() }; BATCH];
-        let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
-        let waited = match epoll::wait(&self.owner, &mut batch[..], timeout.as_ref()) {
-            // A kernel before 5.11 knows milliseconds only: round up, never early.
-            Err(Errno::NOSYS) => {
-                let rounded = timeout.map(|exact| {
-                    let millis = exact.tv_nsec / 1_000_000 + 1;
-                    Timespec {
-                        tv_sec: exact.tv_sec + millis / 1_000,
-                        tv_nsec: millis % 1_000 * 1_000_000,
-                    }
-                });
-                epoll::wait(&self.owner, &mut batch[..], rounded.as_ref())
+        let mut add = |token: u64, flags: EventFlags| {
+            if token != NOTIFIER {
+                events.0.push((token, readiness(flags)));
             }
-            waited => waited,
         };
-        match waited {
+        // Relaxed: a flag of its own.
+        if let Some(timeout) = timeout.filter(|t| !t.is_zero() && !self.is_coarse.load(Relaxed)) {
+            let mut room = [const { MaybeUninit::uninit() }; BATCH];
+            match exact::wait(self.owner.as_fd(), &mut room, timeout) {
+                Ok(records) => {
+                    let flags = |record: &Record| EventFlags::from_bits_retain(record.events);
+                    records.for_each(|record| add(record.u64, flags(&record)));
+                    return Ok(());
+                }
+                Err(error) => match Errno::from_io_error(&error) {
+                    Some(Errno::INTR) => return Ok(()),
+                    // Unknown to the kernel, or to a sandbox.
+                    Some(Errno::NOSYS | Errno::PERM) => self.is_coarse.store(true, Relaxed),
+                    _ => return Err(error),
+                },
+            }
+        }
+        let mut room = [const { MaybeUninit::<Event>::uninit() }; BATCH];
+        let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+        match epoll::wait(&self.owner, &mut room[..], timeout.as_ref()) {
             Ok((taken, _)) => {
                 let taken = taken.iter();
-                let known = taken.map(|event| (event.data.u64(), readiness(event.flags)));
-                events
-                    .0
-                    .extend(known.filter(|&(token, _)| token != NOTIFIER));
+                taken.for_each(|event| add(event.data.u64(), event.flags));
                 Ok(())
             }
             Err(Errno::INTR) => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Timeouts are exact, as far as is known.
+    #[cfg(test)]
+    pub(crate) fn is_exact(&self) -> bool {
+        // Relaxed: a flag of its own.
+        !self.is_coarse.load(Relaxed)
     }
 
     /// Interrupts the wait, or the next one.
