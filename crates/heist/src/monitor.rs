@@ -15,6 +15,7 @@
 use crate::clock::tsc::{Scale, Ticks};
 use crate::report::{Stall, StallHook};
 use crate::scheduler::shared::Shared;
+use crate::scheduler::slice;
 use crate::task::Class;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -34,6 +35,7 @@ const IDLE_LOOKS: u32 = 4;
 
 /// The life of the monitor's thread.
 pub(crate) fn run(shared: &Arc<Shared>, hook: Option<&StallHook>) {
+    let _slice = slice::short();
     let scale = Scale::get();
     let mut watch = Watch {
         limit: scale.ticks_in(LIMIT),

@@ -51,6 +51,7 @@ pub(crate) mod record;
 pub(crate) mod record;
 pub(crate) mod shared;
 pub(crate) mod sites;
+pub(crate) mod slice;
 pub(crate) mod spare;
 pub(crate) mod worker;
 pub(crate) mod yield_now;

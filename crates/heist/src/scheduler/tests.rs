@@ -14,3 +14,5 @@ mod park;
 mod queue;
 #[cfg(not(heist_loom))]
 mod sites;
+#[cfg(all(target_os = "linux", not(heist_loom)))]
+mod slice;

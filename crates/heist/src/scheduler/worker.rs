@@ -29,6 +29,7 @@ use super::home::{COARSE_SHIFT, Home, coarse};
 use super::queue::LocalQueue;
 use super::record::Polled;
 use super::shared::{Remote, Shared};
+use super::slice;
 use crate::budget;
 use crate::clock::tsc::Ticks;
 use crate::sync::deque::Steal;
@@ -627,6 +628,7 @@ pub(super) fn run(shared: &Arc<Shared>, idx: usize) {
     core.now = shared.scale.ticks();
     budget::forget_cpu();
     budget::note_cpu(core.now);
+    let _slice = core.is_spare.then(slice::short);
     let previous = current::replace(Current::Worker(core));
     let _role = fork::begin_role();
     let mut leaves = false;

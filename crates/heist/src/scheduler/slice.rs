@@ -1,0 +1,102 @@
+//! The time slice that a thread asks the kernel for.
+//!
+//! A thread that wakes up beside others that compute waits for the end of their slices, which are milliseconds long,
+//! unless its own is shorter than theirs: then it runs at once. So those ask for a short one who see to it that IO and
+//! timers are on time while everybody computes: the spare and the monitor. They run little, and it gives them no
+//! larger part of the processor. Linux honours it from 6.12 on, without privilege. Everywhere else it is a wish that
+//! nobody hears.
+//!
+//! Tests: `scheduler/tests/slice.rs`.
+#![cfg_attr(
+    all(target_os = "linux", not(heist_loom)),
+    expect(unsafe_code, reason = "no library has these system calls")
+)]
+
+/// Asks for a short slice for this thread, until the answer is dropped; `None` where the kernel grants none.
+#[cfg(all(target_os = "linux", not(heist_loom)))]
+pub(crate) fn short() -> Option<linux::Short> {
+    linux::Short::begin()
+}
+
+/// As there.
+#[cfg(any(not(target_os = "linux"), heist_loom))]
+pub(crate) fn short() -> Option<std::convert::Infallible> {
+    None
+}
+
+#[cfg(all(target_os = "linux", not(heist_loom)))]
+pub(super) mod linux {
+    use std::marker::PhantomData;
+
+    /// The shortest that the kernel grants.
+    const SHORT_NS: u64 = 100_000;
+    /// The policies that have slices.
+    const SCHED_OTHER: u32 = 0;
+    const SCHED_BATCH: u32 = 3;
+
+    /// `struct sched_attr` in its first version.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub(crate) struct Attributes {
+        size: u32,
+        policy: u32,
+        flags: u64,
+        nice: i32,
+        priority: u32,
+        /// The slice in nanoseconds, where the policy is one of the above.
+        pub(crate) runtime: u64,
+        deadline: u64,
+        period: u64,
+    }
+
+    const SIZE: u32 = size_of::<Attributes>() as u32;
+
+    /// How this thread is scheduled, where the kernel tells.
+    pub(crate) fn attributes() -> Option<Attributes> {
+        let mut attributes = Attributes::default();
+        // SAFETY: the kernel writes at most `SIZE` bytes to the attributes, which are ours and plain numbers.
+        let failed =
+            unsafe { libc::syscall(libc::SYS_sched_getattr, 0, &raw mut attributes, SIZE, 0) };
+        (failed == 0).then_some(attributes)
+    }
+
+    fn set(attributes: Attributes) -> bool {
+        let attributes = Attributes {
+            size: SIZE,
+            ..attributes
+        };
+        // SAFETY: the kernel reads as many bytes of the attributes as they say that they have.
+        unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) == 0 }
+    }
+
+    /// This thread has asked for a short slice. Dropping it asks for what was before.
+    #[derive(Debug)]
+    pub(crate) struct Short {
+        before: Attributes,
+        /// It is about this thread.
+        _not_send: PhantomData<*const ()>,
+    }
+
+    impl Short {
+        pub(super) fn begin() -> Option<Short> {
+            let before = attributes()?;
+            let has_slice = matches!(before.policy, SCHED_OTHER | SCHED_BATCH);
+            // An older kernel tells of none, and would not grant one.
+            let is_longer = before.runtime > SHORT_NS;
+            let asked = Attributes {
+                runtime: SHORT_NS,
+                ..before
+            };
+            (has_slice && is_longer && set(asked)).then_some(Short {
+                before,
+                _not_send: PhantomData,
+            })
+        }
+    }
+
+    impl Drop for Short {
+        fn drop(&mut self) {
+            set(self.before);
+        }
+    }
+}
