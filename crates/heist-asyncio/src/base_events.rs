@@ -395,7 +395,8 @@ impl Coroutines {
     pub(crate) fn insert(&self, node: &Node, future: LocalFuture) {
         if let Some(meta) = &node.core().meta {
             let slot = self.slots.borrow_mut().insert(Some(future));
-            let slot = u32::try_from(slot).expect("four billion tasks on one loop");
+            let slot = u32::try_from(slot).ok().filter(|&slot| slot < NO_SLOT);
+            let slot = slot.expect("four billion tasks on one loop");
             // ORDERING: Relaxed; only the loop's thread reads it.
             meta.slot.store(slot, Ordering::Relaxed);
         }

@@ -60,9 +60,6 @@ pub(crate) fn poll_outcome<W: Waited>(
             }))
         }
         Registration::Waiting { id, task } => {
-            let step = task.as_ref().and_then(|task| AnyCell::core(&**task).step());
-            // A mark that comes later than this is for the next wait: the value is out of its cell by then.
-            let is_marked = step.is_some_and(StepFlags::is_marked);
             let mut state = node.lock();
             if !state.is_done() {
                 let old = state.replace_waker(*id, cx.waker());
@@ -70,6 +67,10 @@ pub(crate) fn poll_outcome<W: Waited>(
                 drop(old);
                 return Poll::Pending;
             }
+            // After the look at the cell: a cancel that came before the result is seen. One that comes later than
+            // this, where there is a value, is for the next wait.
+            let step = task.as_ref().and_then(|task| AnyCell::core(&**task).step());
+            let is_marked = step.is_some_and(StepFlags::is_marked);
             let result = match state.outcome() {
                 Ok(()) if !is_marked => Ok(Some(node.fetch(state))),
                 outcome => {
@@ -77,9 +78,10 @@ pub(crate) fn poll_outcome<W: Waited>(
                     outcome.map(|()| None)
                 }
             };
+            let is_fetched = matches!(result, Ok(Some(_)));
             let mark = task
                 .take()
-                .and_then(|task| leave(AnyCell::core(&*task), node.core(), *id, is_marked));
+                .and_then(|task| leave(AnyCell::core(&*task), node.core(), *id, !is_fetched));
             *registration = Registration::Done;
             Poll::Ready(match (mark, result) {
                 // [W4]
@@ -143,11 +145,11 @@ fn register<W: Waited>(
     Poll::Pending
 }
 
-/// Takes a wait out of the task's list, and with it the pending cancel that was seen.
-fn leave(task: &Core, node: &Core, id: u32, is_marked: bool) -> Option<Message> {
+/// Takes a wait out of the task's list, and with it the pending cancel, unless that is for the next wait.
+fn leave(task: &Core, node: &Core, id: u32, takes_mark: bool) -> Option<Message> {
     let mut state = task.state.lock();
     let left = remove_wait(task, &mut state, node, id);
-    let is_marked = is_marked && task.step().is_some_and(StepFlags::take_mark);
+    let is_marked = takes_mark && task.step().is_some_and(StepFlags::take_mark);
     let mark = is_marked.then(|| state.cancel_message());
     drop(state);
     drop(left);
@@ -170,7 +172,7 @@ pub(crate) fn take_mark() -> Option<Message> {
 }
 
 fn is_core_of(node: &Node, core: &Core) -> bool {
-    std::ptr::eq(AnyCell::core(&**node), core)
+    std::ptr::addr_eq(AnyCell::core(&**node), core)
 }
 
 /// `[W5]`

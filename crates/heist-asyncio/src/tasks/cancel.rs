@@ -178,7 +178,7 @@ fn ask(node: &Node, id: Option<u32>, message: &Message) -> Answer {
             Answer::Fan(children.clone(), std::mem::replace(cancel_requested, true))
         }
         Role::Task(task) => {
-            task.n_cancels += 1;
+            task.n_cancels = task.n_cancels.saturating_add(1);
             let is_suspended = !step.is_some_and(StepFlags::mark_running);
             if is_suspended && !task.waits.is_empty() {
                 return Answer::Follow(task.waits.iter().cloned().collect());

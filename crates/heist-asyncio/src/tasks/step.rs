@@ -216,7 +216,10 @@ fn finish<T: Send + 'static>(node: &Node, result: Result<T>) {
         Err(error) => state.complete_exception(error, None),
     };
     drop(state);
-    drop(left);
     completion.dispatch(node);
+    // PANIC: a value's destructor is user code; the panic hook has spoken, and the task is done.
+    if let Err(payload) = std::panic::catch_unwind(AssertUnwindSafe(|| drop(left))) {
+        std::mem::forget(payload);
+    }
     drop(waker);
 }

@@ -798,3 +798,28 @@ fn a_panic_ends_its_task_with_an_exception() {
         Ok(())
     });
 }
+
+/// A value whose destructor panics.
+#[derive(Debug)]
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("on purpose");
+    }
+}
+
+/// Holds to [S3]: the value has nobody to go to.
+#[test]
+fn who_waits_is_told_although_the_value_cannot_be_dropped() {
+    let main = || async {
+        let task = asyncio::create_task(async {
+            asyncio::current_task().unwrap().cancel();
+            Ok(Bomb)
+        });
+        assert!(task.await.unwrap_err().is_cancelled());
+        Ok(())
+    };
+    run(main());
+    asyncio::Runner::new().run(main()).unwrap();
+}
