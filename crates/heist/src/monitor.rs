@@ -35,7 +35,7 @@ const IDLE_LOOKS: u32 = 4;
 
 /// The life of the monitor's thread.
 pub(crate) fn run(shared: &Arc<Shared>, hook: Option<&StallHook>) {
-    let _slice = slice::short();
+    let _slice = shared.short_slices.then(slice::short);
     let scale = Scale::get();
     let mut watch = Watch {
         limit: scale.ticks_in(LIMIT),

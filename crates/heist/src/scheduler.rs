@@ -106,4 +106,6 @@ pub(crate) struct Policy {
     pub(crate) event_interval: Duration,
     /// How many spare workers there are, at least one.
     pub(crate) n_spares: usize,
+    /// The spares and the monitor ask the kernel for short time slices.
+    pub(crate) short_slices: bool,
 }

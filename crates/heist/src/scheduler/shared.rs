@@ -43,6 +43,8 @@ pub(crate) struct Shared {
     pub(super) panic_hook: PanicHook,
     /// `Policy::event_interval` in ticks.
     pub(super) event_interval: u64,
+    /// The spares and the monitor ask the kernel for short time slices.
+    pub(crate) short_slices: bool,
     pub(super) budget_limit: u64,
     pub(super) scale: Scale,
     pub(super) shutdown: AtomicBool,
@@ -98,6 +100,7 @@ impl Shared {
             roles,
             panic_hook,
             event_interval: scale.ticks_in(policy.event_interval),
+            short_slices: policy.short_slices,
             budget_limit: scale.ticks_in(budget::LIMIT),
             scale,
             shutdown: AtomicBool::new(false),

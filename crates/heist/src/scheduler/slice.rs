@@ -2,9 +2,12 @@
 //!
 //! A thread that wakes up beside others that compute waits for the end of their slices, which are milliseconds long,
 //! unless its own is shorter than theirs: then it runs at once. So those ask for a short one who see to it that IO and
-//! timers are on time while everybody computes: the spare and the monitor. They run little, and it gives them no
-//! larger part of the processor. Linux honours it from 6.12 on, without privilege. Everywhere else it is a wish that
-//! nobody hears.
+//! timers are on time while everybody computes: the spare and the monitor. It gives them no larger part of the
+//! processor. Linux grants it from 6.12 on, without privilege; elsewhere nothing is asked for.
+//!
+//! What a thread starts would inherit the slice, a process that user code starts included. So it asks as well that
+//! its children begin with the usual one. That does nothing else, except to a thread of a niceness below zero, which
+//! therefore asks for nothing; and it cannot be taken back.
 //!
 //! Tests: `scheduler/tests/slice.rs`.
 #![cfg_attr(
@@ -33,6 +36,8 @@ pub(super) mod linux {
     /// The policies that have slices.
     const SCHED_OTHER: u32 = 0;
     const SCHED_BATCH: u32 = 3;
+    /// A child has the usual slice.
+    const SCHED_FLAG_RESET_ON_FORK: u64 = 1;
 
     /// `struct sched_attr` in its first version.
     #[repr(C)]
@@ -69,26 +74,32 @@ pub(super) mod linux {
         unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) == 0 }
     }
 
-    /// This thread has asked for a short slice. Dropping it asks for what was before.
+    impl Attributes {
+        /// A short slice is granted to a thread like this; an older kernel tells of no slice at all.
+        pub(crate) fn may_ask(&self) -> bool {
+            let has_slice = matches!(self.policy, SCHED_OTHER | SCHED_BATCH);
+            has_slice && self.nice >= 0 && self.runtime > SHORT_NS
+        }
+    }
+
+    /// This thread has asked for a short slice. Dropping it asks for one as long as before.
     #[derive(Debug)]
     pub(crate) struct Short {
-        before: Attributes,
+        before: u64,
         /// It is about this thread.
         _not_send: PhantomData<*const ()>,
     }
 
     impl Short {
         pub(super) fn begin() -> Option<Short> {
-            let before = attributes()?;
-            let has_slice = matches!(before.policy, SCHED_OTHER | SCHED_BATCH);
-            // An older kernel tells of none, and would not grant one.
-            let is_longer = before.runtime > SHORT_NS;
+            let now = attributes().filter(Attributes::may_ask)?;
             let asked = Attributes {
+                flags: now.flags | SCHED_FLAG_RESET_ON_FORK,
                 runtime: SHORT_NS,
-                ..before
+                ..now
             };
-            (has_slice && is_longer && set(asked)).then_some(Short {
-                before,
+            set(asked).then_some(Short {
+                before: now.runtime,
                 _not_send: PhantomData,
             })
         }
@@ -96,7 +107,13 @@ pub(super) mod linux {
 
     impl Drop for Short {
         fn drop(&mut self) {
-            set(self.before);
+            // Somebody may have changed the rest meanwhile, or this, too.
+            if let Some(now) = attributes().filter(|now| now.runtime == SHORT_NS) {
+                set(Attributes {
+                    runtime: self.before,
+                    ..now
+                });
+            }
         }
     }
 }

@@ -628,7 +628,7 @@ pub(super) fn run(shared: &Arc<Shared>, idx: usize) {
     core.now = shared.scale.ticks();
     budget::forget_cpu();
     budget::note_cpu(core.now);
-    let _slice = core.is_spare.then(slice::short);
+    let _slice = (core.is_spare && shared.short_slices).then(slice::short);
     let previous = current::replace(Current::Worker(core));
     let _role = fork::begin_role();
     let mut leaves = false;

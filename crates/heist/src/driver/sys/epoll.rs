@@ -40,6 +40,8 @@ pub(crate) struct Poller {
 #[derive(Debug)]
 pub(crate) struct Events(Vec<(u64, Readiness)>);
 
+/// The longest timeout of a wait in milliseconds.
+const COARSE_MAX: Duration = Duration::from_millis(i32::MAX as u64);
 /// Events taken in one wait.
 const BATCH: usize = 256;
 
@@ -128,15 +130,14 @@ impl Poller {
                     records.for_each(|record| add(record.u64, flags(&record)));
                     return Ok(());
                 }
-                Err(error) => match Errno::from_io_error(&error) {
-                    Some(Errno::INTR) => return Ok(()),
-                    // Unknown to the kernel, or to a sandbox.
-                    Some(Errno::NOSYS | Errno::PERM) => self.is_coarse.store(true, Relaxed),
-                    _ => return Err(error),
-                },
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+                // Unknown to the kernel, or to a sandbox; what else may be wrong, the call below tells.
+                Err(_) => self.is_coarse.store(true, Relaxed),
             }
         }
         let mut room = [const { MaybeUninit::<Event>::uninit() }; BATCH];
+        // It rounds up to milliseconds, of which it takes so many; waking early is no harm.
+        let timeout = timeout.map(|timeout| timeout.min(COARSE_MAX));
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
         match epoll::wait(&self.owner, &mut room[..], timeout.as_ref()) {
             Ok((taken, _)) => {

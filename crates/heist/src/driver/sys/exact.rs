@@ -1,4 +1,5 @@
-//! Linux: a wait for events whose timeout is exact (`epoll_pwait2`, from kernel 5.11 on).
+//! Linux: a wait for events whose timeout is not rounded (`epoll_pwait2`, from kernel 5.11 on). The kernel may add a
+//! thousandth of it, at most 100 ms, to save a wake-up.
 //!
 //! `rustix` makes this call only in a build that needs it on every kernel, and otherwise rounds up to milliseconds
 //! without a word: each timer would be half a millisecond late on average.
@@ -22,7 +23,7 @@ struct Timespec {
     nanos: i64,
 }
 
-/// Waits for events until the timeout, to the nanosecond.
+/// Waits for events until the timeout.
 ///
 /// # Errors
 ///
