@@ -1,6 +1,8 @@
 //! The time slice that a thread asks for.
 
+use crate::runtime::Builder;
 use crate::scheduler::slice::{self, linux::attributes};
+use std::sync::mpsc;
 
 #[test]
 fn a_short_slice_is_asked_for_and_given_back() {
@@ -23,4 +25,32 @@ fn a_short_slice_is_asked_for_and_given_back() {
     }
     drop(short);
     assert_eq!(runtime(), before.map(|before| before.runtime));
+}
+
+/// The slice of the thread that plays the spare while the only worker is held up.
+fn slice_of_the_spare(short: bool) -> Option<u64> {
+    let mut builder = Builder::new_multi_thread();
+    let runtime = builder.worker_threads(1).short_time_slices(short).build();
+    let runtime = runtime.unwrap();
+    let (begun, has_begun) = mpsc::channel();
+    let (end, ends) = mpsc::channel::<()>();
+    let held_up = runtime.spawn(async move {
+        begun.send(()).unwrap();
+        ends.recv().unwrap();
+    });
+    has_begun.recv().unwrap();
+    let asked = runtime.spawn(async { attributes().map(|attributes| attributes.runtime) });
+    let slice = runtime.block_on(asked).unwrap();
+    end.send(()).unwrap();
+    runtime.block_on(held_up).unwrap();
+    slice
+}
+
+#[test]
+fn the_spare_asks_for_a_short_slice_unless_told_not_to() {
+    let usual = attributes();
+    let may_ask = usual.is_some_and(|usual| usual.may_ask());
+    let usual = usual.map(|usual| usual.runtime);
+    assert_eq!(slice_of_the_spare(false), usual);
+    assert_eq!(slice_of_the_spare(true) == Some(100_000), may_ask);
 }
