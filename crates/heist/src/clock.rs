@@ -91,7 +91,18 @@ fn saturating_nanos(duration: Duration) -> Nanos {
 /// How long the calling thread has been on a processor. A system call: not for common paths.
 #[cfg(unix)]
 pub(crate) fn thread_cpu_nanos() -> Option<Nanos> {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    cpu_nanos(rustix::time::ClockId::ThreadCPUTime)
+}
+
+/// The same for all threads of the process together.
+#[cfg(unix)]
+pub(crate) fn process_cpu_nanos() -> Option<Nanos> {
+    cpu_nanos(rustix::time::ClockId::ProcessCPUTime)
+}
+
+#[cfg(unix)]
+fn cpu_nanos(clock: rustix::time::ClockId) -> Option<Nanos> {
+    let time = rustix::time::clock_gettime(clock);
     let seconds = u64::try_from(time.tv_sec).ok()?;
     let nanos = u64::try_from(time.tv_nsec).ok()?;
     seconds.checked_mul(1_000_000_000)?.checked_add(nanos)
@@ -100,6 +111,12 @@ pub(crate) fn thread_cpu_nanos() -> Option<Nanos> {
 /// Nobody tells.
 #[cfg(not(unix))]
 pub(crate) fn thread_cpu_nanos() -> Option<Nanos> {
+    None
+}
+
+/// Nobody tells.
+#[cfg(not(unix))]
+pub(crate) fn process_cpu_nanos() -> Option<Nanos> {
     None
 }
 

@@ -12,6 +12,7 @@
 //!
 //! Tests: `tests/it/rescue.rs`.
 
+use crate::clock::process_cpu_nanos;
 use crate::clock::tsc::{Scale, Ticks};
 use crate::report::{Stall, StallHook};
 use crate::scheduler::shared::Shared;
@@ -28,6 +29,8 @@ const MIN_PERIOD: Duration = Duration::from_millis(1);
 const MAX_PERIOD: Duration = Duration::from_millis(4);
 /// The least between two looks.
 const MIN_LOOK: Duration = Duration::from_micros(100);
+/// From how long a poll on it may be blocked, and for how long it is watched then whether anything computes.
+const BLOCKED: Duration = Duration::from_millis(100);
 /// Looks without a long poll after which nothing is amiss: where one was, more will follow.
 const CALM: u32 = 200;
 /// Looks that find every worker parked before the deep sleep.
@@ -35,14 +38,16 @@ const IDLE_LOOKS: u32 = 4;
 
 /// The life of the monitor's thread.
 pub(crate) fn run(shared: &Arc<Shared>, hook: Option<&StallHook>) {
-    let _slice = shared.short_slices.then(slice::short);
+    let _slice = shared.short_slices.then(|| slice::ask(slice::MONITOR));
     let scale = Scale::get();
     let mut watch = Watch {
         limit: scale.ticks_in(LIMIT),
+        blocked: Blocked::new(scale),
         threshold: hook.map_or(u64::MAX, |hook| scale.ticks_in(hook.threshold)),
         reported: Vec::new(),
         counted: 0,
         held_up: 0,
+        standing_by: Vec::new(),
         calm: CALM,
         next_look: u64::MAX,
     };
@@ -64,8 +69,14 @@ pub(crate) fn run(shared: &Arc<Shared>, hook: Option<&StallHook>) {
             let home = shared.home;
             home.idle.all_parked() && !home.spare.works() && !home.any_computes()
         };
+        let is_calm = watch.calm >= CALM;
         idle_looks = if at_rest() { idle_looks + 1 } else { 0 };
-        if idle_looks >= IDLE_LOOKS {
+        let sleeps = idle_looks >= IDLE_LOOKS;
+        if (is_calm || sleeps) && shared.home.spare.stands_by() {
+            watch.standing_by.clear();
+            shared.dismiss_standing_by();
+        }
+        if sleeps {
             // PANIC: the drop of a joiner's waker is user code; the panic hook has spoken.
             let completed = AssertUnwindSafe(shared.home.registry.collect_all());
             let _ = catch_unwind(move || drop(completed));
@@ -73,9 +84,9 @@ pub(crate) fn run(shared: &Arc<Shared>, hook: Option<&StallHook>) {
             (idle_looks, period) = (0, MIN_PERIOD);
             continue;
         }
-        period = match watch.calm < CALM {
-            true => MIN_PERIOD,
-            false => (period * 2).min(MAX_PERIOD),
+        period = match is_calm {
+            true => (period * 2).min(MAX_PERIOD),
+            false => MIN_PERIOD,
         };
         // A poll that is under way is looked at again when it is too long.
         let next_look = Duration::from_nanos(scale.nanos(watch.next_look)).max(MIN_LOOK);
@@ -86,6 +97,7 @@ pub(crate) fn run(shared: &Arc<Shared>, hook: Option<&StallHook>) {
 /// What the monitor remembers between two looks.
 struct Watch {
     limit: u64,
+    blocked: Blocked,
     threshold: u64,
     /// The polls that were reported, by worker.
     reported: Vec<Option<Ticks>>,
@@ -93,6 +105,8 @@ struct Watch {
     counted: usize,
     /// Spares that were in a long poll.
     held_up: usize,
+    /// Spares that were given a thread before they are needed.
+    standing_by: Vec<usize>,
     /// Looks since the last long poll.
     calm: u32,
     /// Ticks until the youngest poll that was seen will have lasted too long.
@@ -106,6 +120,7 @@ impl Watch {
         self.reported.resize(shared.remotes.len(), None);
         let spare = shared.spare_idx();
         let (mut stuck, mut held_up, mut stalls) = (0, 0, Vec::new());
+        let mut n_blocked = 0;
         let mut spare_is_stuck = false;
         self.next_look = u64::MAX;
         self.calm = self.calm.saturating_add(1);
@@ -125,12 +140,16 @@ impl Watch {
             shared.relieve(worker);
             if light {
                 self.calm = 0;
+                if let Some(site) = remote.record.site_of_newborn() {
+                    shared.home.suspect(site);
+                }
             }
             match shared.is_spare(worker) {
                 true => held_up += usize::from(light),
                 false => stuck += usize::from(light),
             }
             spare_is_stuck |= worker == spare;
+            n_blocked += usize::from(!shared.is_spare(worker) && lasted > self.blocked.limit);
             // Who was declared to compute may take its time.
             let reportable = lasted > self.threshold && class != Class::Declared;
             if reportable && self.reported[worker] != Some(began) {
@@ -147,9 +166,17 @@ impl Watch {
             }
         }
         self.count(shared, stuck, held_up);
-        if spare_is_stuck && shared.home.all_compute() {
-            shared.replace_spare();
+        if shared.home.all_compute() {
+            if spare_is_stuck {
+                shared.replace_spare();
+            }
+            if stuck > 0 {
+                // What else is light may turn out to compute, too.
+                shared.keep_some_standing_by(&mut self.standing_by);
+            }
         }
+        let all_blocked = n_blocked >= shared.regular().len() && self.blocked.look(now, scale);
+        shared.let_spare_take_heavy(all_blocked);
         stalls
     }
 
@@ -178,5 +205,42 @@ impl Watch {
             // Whoever is there went to sleep for the sake of its own timers alone.
             shared.refresh_driver();
         }
+    }
+}
+
+/// Whether workers that are all in very long polls block in them. Asked only while they are.
+struct Blocked {
+    limit: u64,
+    /// The last reading of the process's time on processors.
+    read: Option<(Ticks, u64)>,
+    answer: bool,
+}
+
+impl Blocked {
+    fn new(scale: &Scale) -> Self {
+        Self {
+            limit: scale.ticks_in(BLOCKED),
+            read: None,
+            answer: false,
+        }
+    }
+
+    /// They are if the process has used less than half of one processor since the last reading. It is no harm to
+    /// be wrong: then some computations share processors.
+    fn look(&mut self, now: Ticks, scale: &Scale) -> bool {
+        let Some(cpu) = process_cpu_nanos() else {
+            return true;
+        };
+        match self.read {
+            Some((then, _)) if now.since(then) <= self.limit => return self.answer,
+            // An old reading says nothing of the polls that are under way.
+            Some((then, cpu_then)) if now.since(then) <= 2 * self.limit => {
+                let elapsed = scale.nanos(now.since(then));
+                self.answer = cpu.saturating_sub(cpu_then) < elapsed / 2;
+            }
+            _ => self.answer = false,
+        }
+        self.read = Some((now, cpu));
+        self.answer
     }
 }

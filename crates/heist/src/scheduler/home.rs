@@ -166,7 +166,7 @@ impl Home {
             registered,
             join,
         } = task;
-        let site = Sites::place_of(details.site);
+        let site = Sites::place_of(details.site, runnable.type_address());
         runnable.weight().set_site(site);
         if self.sites.is_heavy(site) {
             runnable.weight().begin_heavy();
@@ -183,6 +183,21 @@ impl Home {
         }
     }
 
+    /// A task from this spawn site is in a first poll that is long already.
+    pub(crate) fn suspect(&self, site: u16) {
+        // Relaxed: set before the runtime reaches other threads.
+        if self.learns.load(Relaxed) {
+            self.sites.suspect(site);
+        }
+    }
+
+    /// A task that was not polled yet is heavy, too, if its spawn site has become suspect meanwhile.
+    pub(super) fn judge_newborn(&self, weight: &Weight) {
+        if weight.is_newborn() && self.sites.is_suspect(weight.site()) {
+            weight.begin_heavy();
+        }
+    }
+
     #[inline]
     fn schedule_new(&'static self, runnable: Runnable) {
         if runnable.weight().is_heavy() {
@@ -195,7 +210,7 @@ impl Home {
 
     /// Behind everything that is light.
     #[cold]
-    fn schedule_heavy(&'static self, runnable: Runnable) {
+    pub(super) fn schedule_heavy(&'static self, runnable: Runnable) {
         // A current-thread scheduler has one order for all.
         let runnable = match current::push_local(self, runnable) {
             Ok(()) => return,

@@ -35,4 +35,8 @@ impl Record {
     pub(crate) fn class(&self) -> Class {
         Class::Light
     }
+
+    pub(crate) fn site_of_newborn(&self) -> Option<u16> {
+        None
+    }
 }

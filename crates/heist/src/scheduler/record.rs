@@ -5,9 +5,9 @@
 //! (`no_record.rs`).
 
 use crate::clock::tsc::Ticks;
+use crate::sync::AtomicU64;
 use crate::sync::atomic::Ordering::Relaxed;
-use crate::sync::{AtomicU8, AtomicU64};
-use crate::task::{Class, Id, Runnable};
+use crate::task::{Class, Id, Runnable, Weight};
 
 /// There is a monitor.
 pub(crate) const IS_READ: bool = true;
@@ -17,15 +17,15 @@ pub(crate) struct Record {
     /// When the current poll began, in ticks; 0 between polls.
     began: AtomicU64,
     task: AtomicU64,
-    /// How heavy it is. A heavy task's poll is counted by the worker itself.
-    class: AtomicU8,
+    /// The task's as the poll began. A heavy task's poll is counted by the worker itself.
+    weight: Weight,
 }
 
 /// A copy of it.
 pub(super) struct Polled {
     began: u64,
     task: u64,
-    class: u8,
+    weight: Weight,
 }
 
 impl Record {
@@ -33,50 +33,51 @@ impl Record {
         Self {
             began: AtomicU64::new(0),
             task: AtomicU64::new(0),
-            class: AtomicU8::new(Class::Light as u8),
+            weight: Weight::newborn(),
         }
     }
 
     /// A poll begins.
     #[inline]
     pub(super) fn begin(&self, runnable: &Runnable, now: Ticks) {
-        let class = runnable.weight().class();
-        self.write(class as u8, runnable.id().to_bits(), now);
+        self.write(runnable.weight(), runnable.id().to_bits(), now);
     }
 
     /// A job of somebody's task begins. It is no poll, and may take its time.
     pub(super) fn begin_forked(&self, task: u64, now: Ticks) {
-        self.write(Class::Declared as u8, task, now);
+        self.write(&Weight::declared(), task, now);
     }
 
     #[inline]
-    fn write(&self, class: u8, task: u64, now: Ticks) {
-        // Relaxed, all: see the module.
-        self.class.store(class, Relaxed);
+    fn write(&self, weight: &Weight, task: u64, now: Ticks) {
+        self.weight.copy_from(weight);
+        // Relaxed, both: see the module.
         self.task.store(task, Relaxed);
         self.began.store(now.0, Relaxed);
     }
 
     /// The worker is in no poll that the monitor should know of.
     pub(super) fn forget(&self) {
-        // Relaxed, both: see the module.
+        // Relaxed: see the module.
         self.began.store(0, Relaxed);
-        self.class.store(Class::Light as u8, Relaxed);
+        self.weight.copy_from(&Weight::newborn());
     }
 
     pub(super) fn copy(&self) -> Polled {
-        // Relaxed, all: see the module.
+        let weight = Weight::newborn();
+        weight.copy_from(&self.weight);
+        // Relaxed, both: see the module.
         Polled {
             began: self.began.load(Relaxed),
             task: self.task.load(Relaxed),
-            class: self.class.load(Relaxed),
+            weight,
         }
     }
 
     /// The poll goes on, and counts from now.
     pub(super) fn restore(&self, polled: &Polled, now: Ticks) {
         if polled.began != 0 {
-            self.write(polled.class, polled.task, now);
+            self.write(&polled.weight, polled.task, now);
         }
     }
 
@@ -93,11 +94,11 @@ impl Record {
 
     /// Of a class other than light: the worker has counted itself among those that compute.
     pub(crate) fn class(&self) -> Class {
-        // Relaxed: see the module.
-        match self.class.load(Relaxed) {
-            declared if declared == Class::Declared as u8 => Class::Declared,
-            heavy if heavy == Class::Heavy as u8 => Class::Heavy,
-            _ => Class::Light,
-        }
+        self.weight.class()
+    }
+
+    /// The spawn site of a task that is in its first poll.
+    pub(crate) fn site_of_newborn(&self) -> Option<u16> {
+        self.weight.is_newborn().then(|| self.weight.site())
     }
 }

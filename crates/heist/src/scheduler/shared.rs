@@ -21,6 +21,10 @@ use crate::task::{JoinError, Runnable};
 use std::fmt;
 use std::sync::Arc;
 
+/// Spares that have a thread before they are needed. One is eaten up in a millisecond, and a thread that is new may wait
+/// four for a processor.
+const STANDING_BY: usize = 4;
+
 /// Starts threads that play workers.
 pub(crate) trait Roles: Send + Sync + 'static {
     /// Has a thread call `f` soon, whatever limits there are.
@@ -181,7 +185,8 @@ impl Shared {
         self.spares_used
             .store(self.spares_used().max(next + 1), Relaxed);
         self.home.spare.put_in_charge(next);
-        if self.start(self.n_regular + next).is_ok() {
+        // Two threads for one role would be in each other's way just now.
+        if !self.is_unplayed(self.n_regular + next) || self.start(self.n_regular + next).is_ok() {
             // The one before may have come free just now, and sleep; the next one may stand aside.
             self.unpark_worker(self.n_regular + before);
             self.unpark_worker(self.n_regular + next);
@@ -190,9 +195,41 @@ impl Shared {
         // Without a thread to be had, it is as if there were no other.
         self.home.spare.put_in_charge(before);
         free.push(next);
-        if self.remotes[self.n_regular + before].core.lock().is_some() {
+        if self.is_unplayed(self.n_regular + before) {
             // It has left meanwhile: the next call starts it anew.
             self.home.spare.stillborn();
+        }
+    }
+
+    /// Sees to it that the spares that come next have threads, which are there when one is put in charge. `started`
+    /// are those that were asked for: a thread may not have come to its role yet. Called by the monitor alone.
+    pub(crate) fn keep_some_standing_by(self: &Arc<Self>, started: &mut Vec<usize>) {
+        self.home.spare.set_stands_by(true);
+        let free = self.free_spares.lock();
+        for worker in free
+            .iter()
+            .rev()
+            .map(|spare| self.n_regular + spare)
+            .take(STANDING_BY)
+        {
+            let is_asked_for = started.contains(&worker) || !self.is_unplayed(worker);
+            // Without a thread to be had, it is started when it is put in charge.
+            if !is_asked_for && self.start(worker).is_ok() {
+                started.push(worker);
+            }
+        }
+    }
+
+    fn is_unplayed(&self, worker: usize) -> bool {
+        self.remotes[worker].core.lock().is_some()
+    }
+
+    /// Whether all regular workers seem to be blocked [W5]. Called by the monitor alone.
+    pub(crate) fn let_spare_take_heavy(&self, all_blocked: bool) {
+        let lets =
+            all_blocked && !self.home.heavy().is_empty() && !self.free_spares.lock().is_empty();
+        if self.home.spare.set_takes_heavy(lets) {
+            self.unpark_worker(self.spare_idx());
         }
     }
 
@@ -205,7 +242,7 @@ impl Shared {
             if !free.contains(&spare) {
                 free.push(spare);
             }
-        } else if self.remotes[worker].core.lock().is_some() {
+        } else if self.is_unplayed(worker) {
             // It was put in charge again as it left, and no thread plays it: the next call starts one.
             self.home.spare.stillborn();
         }
@@ -245,6 +282,14 @@ impl Shared {
     pub(crate) fn dismiss_spare(&self) {
         if self.home.spare.works() {
             self.unpark_worker(self.spare_idx());
+        }
+    }
+
+    /// Those that stand by should leave.
+    pub(crate) fn dismiss_standing_by(&self) {
+        self.home.spare.set_stands_by(false);
+        for spare in &*self.free_spares.lock() {
+            self.unpark_worker(self.n_regular + spare);
         }
     }
 

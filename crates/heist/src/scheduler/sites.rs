@@ -1,12 +1,17 @@
 //! Spawn sites whose tasks compute.
 //!
 //! A program that spawns a fresh task for each computation gives the scheduler no second poll to
-//! judge by. So the site is judged: when two tasks of one site are done in one long poll, new tasks from
-//! there are heavy from birth. One is no proof even if it computed: it may have been the first, or have
-//! panicked. Each that is done in a short poll takes some of that back, and so does one that was heavy from
-//! birth and waits after a short poll: it is no job, and one site may spawn both.
-//! Other tasks that have waited for anything say nothing of their site: one request of a connection
-//! may be heavy and the next connection light.
+//! judge by. So the site is judged, where a *site* is a place in the code together with the type of the
+//! future: a framework may spawn all its tasks from one place, and a program tasks of one boxed type from
+//! several. When two tasks of one site are done in one long poll, new tasks from there are heavy from birth.
+//! One is no proof even if it computed: it may have been the first, or have panicked. Each that is done in
+//! a short poll takes some of that back, and so does one that was heavy from birth and waits after a short
+//! poll: it is no job, and one site may spawn both. Other tasks that have waited for anything say nothing
+//! of their site: one request of a connection may be heavy and the next connection light.
+//!
+//! A site is *suspect* while a task of it is in a first poll that is long already, until one is done in a short
+//! one. That is no proof either, so tasks are not born heavy for it; but of a burst of them the spare takes none,
+//! or each would hold up a spare before the first is done.
 //!
 //! The table is small and hashed: two sites may share a place, which costs one of them some waiting
 //! behind light tasks, and nothing else. All accesses are Relaxed: it holds opinions, no data.
@@ -22,6 +27,8 @@ const PLACES: usize = 1024;
 /// Long ends that make a site heavy, and the most that are remembered.
 const HEAVY: u8 = 2;
 const MOST: u8 = 6;
+/// A flag beside the number: suspect.
+const SUSPECT: u8 = 0x80;
 
 /// See the module.
 pub(crate) struct Sites(Box<[AtomicU8]>);
@@ -35,10 +42,10 @@ impl Sites {
         self.0.iter().for_each(|place| place.store(0, Relaxed));
     }
 
-    /// Where a site is in the table.
+    /// Where a site is in the table; `future`: an address that stands for the future's type.
     #[inline]
-    pub(crate) fn place_of(site: &'static Location<'static>) -> u16 {
-        let address = std::ptr::from_ref(site).addr() as u64;
+    pub(crate) fn place_of(site: &'static Location<'static>, future: usize) -> u16 {
+        let address = std::ptr::from_ref(site).addr() as u64 ^ (future as u64).rotate_left(32);
         let hash = address.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54;
         hash as u16 % PLACES as u16
     }
@@ -46,21 +53,39 @@ impl Sites {
     /// Whether new tasks from the site at this place should be heavy.
     #[inline]
     pub(crate) fn is_heavy(&self, place: u16) -> bool {
-        self.0[usize::from(place) % PLACES].load(Relaxed) >= HEAVY
+        self.place(place).load(Relaxed) & !SUSPECT >= HEAVY
+    }
+
+    /// Whether a task from there that has not been polled yet should be handled as if it were heavy.
+    #[inline]
+    pub(crate) fn is_suspect(&self, place: u16) -> bool {
+        self.place(place).load(Relaxed) >= HEAVY
+    }
+
+    /// A task from there is in its first poll, which is long already.
+    pub(crate) fn suspect(&self, place: u16) {
+        let place = self.place(place);
+        place.store(place.load(Relaxed) | SUSPECT, Relaxed);
+    }
+
+    #[inline]
+    fn place(&self, place: u16) -> &AtomicU8 {
+        &self.0[usize::from(place) % PLACES]
     }
 
     /// A task from there has ended, in a poll of this length. `true`: this made the site heavy.
     #[inline]
     pub(crate) fn record(&self, place: u16, length: Length) -> bool {
-        let place = &self.0[usize::from(place) % PLACES];
+        let place = self.place(place);
         let seen = place.load(Relaxed);
-        let now = match length {
+        let (suspect, n_long) = (seen & SUSPECT, seen & !SUSPECT);
+        let (suspect, now) = match length {
             // On the common path the table is only read.
             Length::Short if seen == 0 => return false,
-            Length::Short => seen - 1,
-            Length::Long | Length::Computed => (seen + 1).min(MOST),
+            Length::Short => (0, n_long.saturating_sub(1)),
+            Length::Long | Length::Computed => (suspect, (n_long + 1).min(MOST)),
         };
-        place.store(now, Relaxed);
-        seen < HEAVY && now >= HEAVY
+        place.store(suspect | now, Relaxed);
+        n_long < HEAVY && now >= HEAVY
     }
 }

@@ -15,24 +15,31 @@
     expect(unsafe_code, reason = "no library has these system calls")
 )]
 
+use std::time::Duration;
+
+/// The monitor's slice: the shortest that the kernel grants.
+pub(crate) const MONITOR: Duration = Duration::from_micros(100);
+/// A spare's. It is longer than the monitor's, which would wait for the next tick of the kernel's clock behind a spare
+/// that it has just woken, or behind one that is held up.
+pub(crate) const SPARE: Duration = Duration::from_micros(200);
+
 /// Asks for a short slice for this thread, until the answer is dropped; `None` where the kernel grants none.
 #[cfg(all(target_os = "linux", not(heist_loom)))]
-pub(crate) fn short() -> Option<linux::Short> {
-    linux::Short::begin()
+pub(crate) fn ask(slice: Duration) -> Option<linux::Short> {
+    linux::Short::begin(slice)
 }
 
 /// As there.
 #[cfg(any(not(target_os = "linux"), heist_loom))]
-pub(crate) fn short() -> Option<std::convert::Infallible> {
+pub(crate) fn ask(_: Duration) -> Option<std::convert::Infallible> {
     None
 }
 
 #[cfg(all(target_os = "linux", not(heist_loom)))]
 pub(super) mod linux {
     use std::marker::PhantomData;
+    use std::time::Duration;
 
-    /// The shortest that the kernel grants.
-    const SHORT_NS: u64 = 100_000;
     /// The policies that have slices.
     const SCHED_OTHER: u32 = 0;
     const SCHED_BATCH: u32 = 3;
@@ -75,10 +82,10 @@ pub(super) mod linux {
     }
 
     impl Attributes {
-        /// A short slice is granted to a thread like this; an older kernel tells of no slice at all.
-        pub(crate) fn may_ask(&self) -> bool {
+        /// A slice that is shorter is granted to a thread like this; an older kernel tells of no slice at all.
+        pub(crate) fn may_ask(&self, slice: Duration) -> bool {
             let has_slice = matches!(self.policy, SCHED_OTHER | SCHED_BATCH);
-            has_slice && self.nice >= 0 && self.runtime > SHORT_NS
+            has_slice && self.nice >= 0 && u128::from(self.runtime) > slice.as_nanos()
         }
     }
 
@@ -86,20 +93,22 @@ pub(super) mod linux {
     #[derive(Debug)]
     pub(crate) struct Short {
         before: u64,
+        asked: u64,
         /// It is about this thread.
         _not_send: PhantomData<*const ()>,
     }
 
     impl Short {
-        pub(super) fn begin() -> Option<Short> {
-            let now = attributes().filter(Attributes::may_ask)?;
+        pub(super) fn begin(slice: Duration) -> Option<Short> {
+            let now = attributes().filter(|now| now.may_ask(slice))?;
             let asked = Attributes {
                 flags: now.flags | SCHED_FLAG_RESET_ON_FORK,
-                runtime: SHORT_NS,
+                runtime: slice.as_nanos() as u64,
                 ..now
             };
             set(asked).then_some(Short {
                 before: now.runtime,
+                asked: asked.runtime,
                 _not_send: PhantomData,
             })
         }
@@ -108,7 +117,7 @@ pub(super) mod linux {
     impl Drop for Short {
         fn drop(&mut self) {
             // Somebody may have changed the rest meanwhile, or this, too.
-            if let Some(now) = attributes().filter(|now| now.runtime == SHORT_NS) {
+            if let Some(now) = attributes().filter(|now| now.runtime == self.asked) {
                 set(Attributes {
                     runtime: self.before,
                     ..now

@@ -18,7 +18,12 @@
 //!   that one. When it is held up itself, by a task that blocks or has not shown yet that it computes, the
 //!   monitor puts another in charge, which looks at every queue first. One that wakes up and finds that it
 //!   no longer is in charge unparks the one that is, since it may have taken a wake that was meant for that
-//!   one. Then it gives its queue away, waits until its timers are gone, and leaves.
+//!   one. Then it gives its queue away, and leaves once its timers are gone. While the monitor expects that more
+//!   will be held up it stands by instead, and so do some that were not in charge yet: a thread that is new waits
+//!   for a processor.
+//!
+//! - **\[W5\]** It takes nothing heavy, unless every regular worker seems to be blocked: what they wait for may be
+//!   queued behind them. Then the monitor lets it, while there is another to take over.
 //!
 //! Tests: `scheduler/tests/loom.rs`, `tests/it/rescue.rs`.
 
@@ -52,6 +57,10 @@ pub(crate) struct Spare {
     in_charge: AtomicUsize,
     /// So many spares are held up, whoever else computes; written by the monitor.
     held_up: AtomicUsize,
+    /// It takes what is heavy, too; written by the monitor [W5].
+    takes_heavy: AtomicBool,
+    /// Those that are not in charge stay; written by the monitor [W4].
+    stands_by: AtomicBool,
 }
 
 impl Spare {
@@ -62,6 +71,8 @@ impl Spare {
             asleep: AtomicBool::new(false),
             in_charge: AtomicUsize::new(0),
             held_up: AtomicUsize::new(0),
+            takes_heavy: AtomicBool::new(false),
+            stands_by: AtomicBool::new(false),
         }
     }
 
@@ -77,6 +88,35 @@ impl Spare {
         self.in_charge.store(0, SeqCst);
         // ORDERING: as above.
         self.held_up.store(0, SeqCst);
+        // ORDERING: as above.
+        self.takes_heavy.store(false, SeqCst);
+        // ORDERING: as above.
+        self.stands_by.store(false, SeqCst);
+    }
+
+    /// Says whether those that are not in charge stay [W4].
+    pub(crate) fn set_stands_by(&self, stands_by: bool) {
+        // ORDERING: SeqCst, for the single order.
+        self.stands_by.store(stands_by, SeqCst);
+    }
+
+    /// Whether those that are not in charge stay [W4].
+    pub(crate) fn stands_by(&self) -> bool {
+        // ORDERING: SeqCst, for the single order.
+        self.stands_by.load(SeqCst)
+    }
+
+    /// Says whether it takes what is heavy, too [W5]. `true`: it does from now on.
+    pub(crate) fn set_takes_heavy(&self, takes_heavy: bool) -> bool {
+        // ORDERING: SeqCst, for the single order.
+        let before = self.takes_heavy.swap(takes_heavy, SeqCst);
+        takes_heavy && !before
+    }
+
+    /// Whether it takes what is heavy, too [W5].
+    pub(crate) fn takes_heavy(&self) -> bool {
+        // ORDERING: SeqCst, for the single order.
+        self.takes_heavy.load(SeqCst)
     }
 
     /// Says how many spares are held up: their timers need somebody to watch them.

@@ -258,10 +258,27 @@ impl Core {
         if let Some(runnable) = self.queue.take_from(self.shared.home.injector()) {
             return Some(runnable);
         }
-        self.steal().or_else(|| match self.is_spare {
-            true => None,
-            false => self.take_heavy(),
+        self.steal().or_else(|| match self.may_take_heavy() {
+            true => self.take_heavy(),
+            false => None,
         })
+    }
+
+    /// The task that was to be polled is heavy by now. `true`: it is not for this spare.
+    fn refuse_heavy(&mut self, runnable: &Runnable) -> bool {
+        let refuses = !self.may_take_heavy();
+        if refuses {
+            self.in_poll = false;
+            self.remote().record.forget();
+        } else {
+            self.remote().record.begin(runnable, self.now);
+        }
+        refuses
+    }
+
+    /// It is no spare, or one that has to [W5].
+    fn may_take_heavy(&self) -> bool {
+        !self.is_spare || self.shared.home.spare.takes_heavy()
     }
 
     fn take_heavy(&self) -> Option<Runnable> {
@@ -358,7 +375,10 @@ impl Core {
     /// Something that a thief, or this worker at a second look, could run.
     fn sees_work(&self, look_at_peers: bool) -> bool {
         let home = self.shared.home;
-        if !self.is_spare && (!home.heavy().is_empty() || home.forks.look_before_parking()) {
+        if self.may_take_heavy() && !home.heavy().is_empty() {
+            return true;
+        }
+        if !self.is_spare && home.forks.look_before_parking() {
             return true;
         }
         self.sees_light_work(look_at_peers)
@@ -416,6 +436,13 @@ fn poll(shared: &Arc<Shared>, runnable: Runnable) {
     }
     budget::end_poll();
     drop(id);
+}
+
+/// A spare puts a task that was light when it was taken behind the others, if it is heavy by now.
+fn refuses(shared: &Arc<Shared>, runnable: &Runnable) -> bool {
+    shared.home.judge_newborn(runnable.weight());
+    runnable.weight().is_heavy()
+        && current::with_worker(|core| core.refuse_heavy(runnable)) == Some(true)
 }
 
 /// Runs a forked job, if there is one.
@@ -600,7 +627,7 @@ fn hand_over(shared: &Arc<Shared>) {
     }
 }
 
-/// Another spare is in charge [W4]. Waits for its own timers; `true`: there are none, it leaves.
+/// Another spare is in charge [W4]. Stands by; `true`: it is not needed any more, and leaves.
 fn stand_aside(shared: &Arc<Shared>) -> bool {
     // PANIC: the drop of a joiner's waker is user code; the task's end catches what it throws.
     drop(current::with_worker(Core::collect));
@@ -608,7 +635,7 @@ fn stand_aside(shared: &Arc<Shared>) -> bool {
     let Some(idx) = begin_spare_sleep() else {
         return false;
     };
-    let leaves = !shared.drive.has_timers(idx);
+    let leaves = !shared.drive.has_timers(idx) && !shared.home.spare.stands_by();
     if !leaves {
         shared.spare_is_free(idx);
         // PANIC: wakers are user code; the driver catches what they throw.
@@ -628,13 +655,17 @@ pub(super) fn run(shared: &Arc<Shared>, idx: usize) {
     core.now = shared.scale.ticks();
     budget::forget_cpu();
     budget::note_cpu(core.now);
-    let _slice = (core.is_spare && shared.short_slices).then(slice::short);
+    let is_spare = core.is_spare;
+    let _slice = (is_spare && shared.short_slices).then(|| slice::ask(slice::SPARE));
     let previous = current::replace(Current::Worker(core));
     let _role = fork::begin_role();
     let mut leaves = false;
     while !leaves && !shared.is_shut_down() {
         // `None`: another thread plays this worker now.
         match current::with_worker(Core::step) {
+            Some(Step::Run(runnable, _)) if is_spare && refuses(shared, &runnable) => {
+                shared.home.schedule_heavy(runnable);
+            }
             Some(Step::Run(runnable, wake_peer)) => {
                 if wake_peer {
                     shared.home.wake_after_local_push();

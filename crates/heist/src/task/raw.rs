@@ -249,6 +249,12 @@ impl Runnable {
         self.0.id()
     }
 
+    /// The same for tasks whose futures are of one type, and nearly always another where they are not.
+    #[inline]
+    pub(crate) fn type_address(&self) -> usize {
+        std::ptr::from_ref(self.0.header().vtable).addr()
+    }
+
     /// Gives the task its identity, before it is published.
     pub(crate) fn set_id(&self, id: Id) {
         self.0.header().set_id(id);

@@ -32,7 +32,6 @@ const FIXED: u32 = WEIGHT_MASK;
 
 /// What the schedulers and the monitor make of a weight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub(crate) enum Class {
     Light,
     /// Found out by its polls or its site.
@@ -54,8 +53,18 @@ const SLOW: u32 = 1 << (SITE_SHIFT - 1);
 const WEIGHT_MASK: u32 = SLOW - 1;
 
 impl Weight {
-    pub(super) fn newborn() -> Self {
+    pub(crate) fn newborn() -> Self {
         Self(AtomicU32::new(NEWBORN))
+    }
+
+    /// That of a computation.
+    pub(crate) fn declared() -> Self {
+        Self(AtomicU32::new(FIXED))
+    }
+
+    #[inline]
+    pub(crate) fn copy_from(&self, other: &Self) {
+        self.0.store(other.0.load(Relaxed), Relaxed);
     }
 
     #[inline]
@@ -128,6 +137,12 @@ impl Weight {
             return;
         }
         self.set(BORN_HEAVY);
+    }
+
+    /// Light, and not polled to an end yet.
+    #[inline]
+    pub(crate) fn is_newborn(&self) -> bool {
+        self.get() == NEWBORN
     }
 
     /// Heavy because of its site alone.

@@ -6,8 +6,9 @@ use crate::support::workers;
 use heist::io::{AsyncReadExt, AsyncWriteExt};
 use heist::net::{TcpListener, TcpStream};
 use heist::runtime::{Builder, Runtime};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
 
 /// Tasks that block their workers, each until it is let go.
@@ -114,6 +115,77 @@ fn more_tasks_block_than_there_are_workers() {
         }
         let called = runtime.metrics().spare_workers;
         assert!((4..=8).contains(&called), "{called} spares were called");
+    }
+}
+
+/// A burst of tasks of one kind: each would hold up a spare, and there is one.
+#[test]
+fn the_spare_takes_none_of_a_burst_that_computes() {
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(1)
+        .spare_workers(1)
+        .build()
+        .unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let (begun, has_begun) = mpsc::channel();
+    let tasks: Vec<_> = (0..6)
+        .map(|_| {
+            let (stop, begun) = (stop.clone(), begun.clone());
+            runtime.spawn(async move {
+                begun.send(()).unwrap();
+                while !stop.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            })
+        })
+        .collect();
+    has_begun.recv().unwrap();
+    everything_goes_on(&runtime);
+    stop.store(true, Ordering::Relaxed);
+    for task in tasks {
+        runtime.block_on(task).unwrap();
+    }
+}
+
+/// They are of one kind, so the spare takes none of them at first; but they wait for each other. Holds to \[W5\].
+#[test]
+fn tasks_that_block_for_each_other_all_run() {
+    for n in [1, 2] {
+        let runtime = workers(n);
+        let barrier = Arc::new(Barrier::new(n + 3));
+        let tasks: Vec<_> = (0..n + 3)
+            .map(|_| {
+                let barrier = barrier.clone();
+                runtime.spawn(async move {
+                    barrier.wait();
+                })
+            })
+            .collect();
+        for task in tasks {
+            runtime.block_on(task).unwrap();
+        }
+        everything_goes_on(&runtime);
+    }
+}
+
+/// A computation is behind everything that is light, and here all that is light waits for it. Holds to \[W5\].
+#[test]
+fn blocked_polls_may_wait_for_computations() {
+    for n in [1, 2] {
+        let runtime = workers(n);
+        let tasks: Vec<_> = (0..n)
+            .map(|number| {
+                runtime.spawn(async move {
+                    let (tell, told) = mpsc::channel();
+                    drop(heist::compute(move || tell.send(number)));
+                    told.recv().unwrap()
+                })
+            })
+            .collect();
+        for (number, task) in tasks.into_iter().enumerate() {
+            assert_eq!(runtime.block_on(task).unwrap(), number);
+        }
+        everything_goes_on(&runtime);
     }
 }
 

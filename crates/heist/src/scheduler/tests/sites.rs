@@ -6,7 +6,7 @@ use std::panic::Location;
 
 #[track_caller]
 fn here() -> u16 {
-    Sites::place_of(Location::caller())
+    Sites::place_of(Location::caller(), 0x1000)
 }
 
 #[test]
@@ -38,4 +38,38 @@ fn most_sites_have_a_place_of_their_own() {
     sites.record(a, Computed);
     sites.record(a, Long);
     assert!(sites.is_heavy(a) && !sites.is_heavy(b));
+}
+
+/// As behind a framework's one call of `spawn`.
+#[test]
+fn futures_of_two_types_from_one_place_are_two_sites() {
+    let place = Location::caller();
+    let types: Vec<u16> = (0..16)
+        .map(|idx| Sites::place_of(place, 0x55_5555_0000 + idx * 0x30))
+        .collect();
+    let sites = Sites::new();
+    sites.record(types[0], Long);
+    sites.record(types[0], Long);
+    assert!(sites.is_heavy(types[0]));
+    let light = types.iter().filter(|&&other| !sites.is_heavy(other));
+    assert!(light.count() >= 14);
+}
+
+#[test]
+fn a_site_is_suspect_until_a_short_end() {
+    let sites = Sites::new();
+    let site = here();
+    assert!(!sites.is_suspect(site));
+    sites.suspect(site);
+    assert!(sites.is_suspect(site) && !sites.is_heavy(site));
+    assert!(!sites.record(site, Short));
+    assert!(!sites.is_suspect(site));
+    // It stays so while ends are long, and is then what those say.
+    sites.suspect(site);
+    assert!(!sites.record(site, Computed));
+    assert!(sites.is_suspect(site) && !sites.is_heavy(site));
+    assert!(sites.record(site, Computed), "told when it is proved");
+    assert!(sites.is_heavy(site));
+    sites.record(site, Short);
+    assert!(!sites.is_heavy(site) && !sites.is_suspect(site));
 }

@@ -8,14 +8,14 @@ use std::sync::mpsc;
 fn a_short_slice_is_asked_for_and_given_back() {
     let runtime = || attributes().map(|attributes| attributes.runtime);
     let before = attributes();
-    let short = slice::short();
+    let short = slice::ask(slice::SPARE);
     // A kernel that has slices tells of this thread's.
     assert_eq!(
         short.is_some(),
-        before.is_some_and(|before| before.may_ask())
+        before.is_some_and(|before| before.may_ask(slice::SPARE))
     );
     if short.is_some() {
-        assert_eq!(runtime(), Some(100_000));
+        assert_eq!(runtime(), Some(slice::SPARE.as_nanos() as u64));
         let child = std::thread::scope(|scope| scope.spawn(runtime).join());
         assert_eq!(
             child.unwrap(),
@@ -49,8 +49,11 @@ fn slice_of_the_spare(short: bool) -> Option<u64> {
 #[test]
 fn the_spare_asks_for_a_short_slice_unless_told_not_to() {
     let usual = attributes();
-    let may_ask = usual.is_some_and(|usual| usual.may_ask());
+    let may_ask = usual.is_some_and(|usual| usual.may_ask(slice::SPARE));
     let usual = usual.map(|usual| usual.runtime);
     assert_eq!(slice_of_the_spare(false), usual);
-    assert_eq!(slice_of_the_spare(true) == Some(100_000), may_ask);
+    assert_eq!(
+        slice_of_the_spare(true) == Some(slice::SPARE.as_nanos() as u64),
+        may_ask
+    );
 }

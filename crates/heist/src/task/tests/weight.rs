@@ -37,6 +37,21 @@ fn one_born_heavy_proves_itself_light() {
     assert!(!weight.never_waited());
 }
 
+/// What the monitor reads of a worker.
+#[test]
+fn a_copy_says_the_same() {
+    let (weight, copy) = (Weight::newborn(), Weight::declared());
+    assert_eq!(copy.class(), Class::Declared);
+    weight.set_site(7);
+    copy.copy_from(&weight);
+    assert!(copy.is_newborn());
+    assert_eq!((copy.class(), copy.site()), (Class::Light, 7));
+    weight.begin_heavy();
+    assert!(!weight.is_newborn() && copy.is_newborn());
+    copy.copy_from(&weight);
+    assert!(!copy.is_newborn() && copy.is_born_heavy());
+}
+
 #[test]
 fn one_that_is_heavy_by_decree_stays_so() {
     let weight = Weight::newborn();
