@@ -44,6 +44,7 @@ pub(crate) fn run(shared: &Arc<Shared>, hook: Option<&StallHook>) {
         limit: scale.ticks_in(LIMIT),
         blocked: Blocked::new(scale),
         threshold: hook.map_or(u64::MAX, |hook| scale.ticks_in(hook.threshold)),
+        seen: Vec::new(),
         reported: Vec::new(),
         counted: 0,
         held_up: 0,
@@ -99,7 +100,8 @@ struct Watch {
     limit: u64,
     blocked: Blocked,
     threshold: u64,
-    /// The polls that were reported, by worker.
+    /// The polls that were found too long, and those that were reported, by worker.
+    seen: Vec<Option<Ticks>>,
     reported: Vec<Option<Ticks>>,
     /// Stuck workers that it has counted as computing.
     counted: usize,
@@ -118,6 +120,7 @@ impl Watch {
     fn look(&mut self, shared: &Arc<Shared>, scale: &Scale) -> Vec<Stall> {
         let now = scale.ticks();
         self.reported.resize(shared.remotes.len(), None);
+        self.seen.resize(shared.remotes.len(), None);
         let spare = shared.spare_idx();
         let (mut stuck, mut held_up, mut stalls) = (0, 0, Vec::new());
         let mut n_blocked = 0;
@@ -140,8 +143,10 @@ impl Watch {
             shared.relieve(worker);
             if light {
                 self.calm = 0;
-                if let Some(site) = remote.record.site_of_newborn() {
-                    shared.home.suspect(site);
+                // Once for each poll: what others show meanwhile is not forgotten.
+                if self.seen[worker] != Some(began) {
+                    self.seen[worker] = Some(began);
+                    shared.home.suspect_site_of(&remote.record, now);
                 }
             }
             match shared.is_spare(worker) {

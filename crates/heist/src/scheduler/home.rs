@@ -16,19 +16,23 @@
 use super::current::{self, SHARDS_A_THREAD};
 use super::fork::Forks;
 use super::idle::Idle;
+use super::record::Record;
 use super::sites::Sites;
 use super::spare::Spare;
 use crate::budget::{self, Length};
-use crate::clock::tsc::Scale;
+use crate::clock::tsc::{Scale, Ticks};
 use crate::report;
 use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
 use crate::sync::deque::{Injector, Steal};
-use crate::sync::{AtomicBool, AtomicUsize, CachePadded, RwLock, RwLockReadGuard, fence};
+use crate::sync::{
+    AtomicBool, AtomicU64, AtomicUsize, CachePadded, RwLock, RwLockReadGuard, fence,
+};
 use crate::task::{
     Details, Id, JoinError, JoinHandle, NewTask, Registry, Runnable, Schedule, Weight,
 };
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 /// What a home needs of the runtime that lives in it.
 pub(crate) trait Resident: Send + Sync + 'static {
@@ -45,11 +49,18 @@ pub(crate) trait Resident: Send + Sync + 'static {
     fn unhandled_panic(&self, error: &JoinError);
 }
 
+/// Between two tasks from suspect sites that spares try, at least.
+const PROBE_INTERVAL: Duration = Duration::from_millis(2);
+
 /// See the module.
 pub(crate) struct Home {
     injector: Injector<Runnable>,
     /// Tasks that compute for long: run when nothing light is ready.
     heavy: Injector<Runnable>,
+    /// Those that may turn out to, and that the spare did not take: they come before the heavy ones.
+    suspects: Injector<Runnable>,
+    /// When a spare may try one of them, in ticks.
+    probe_due: AtomicU64,
     pub(crate) spare: Spare,
     sites: Sites,
     /// Heavy tasks and sites are found out by their polls.
@@ -80,6 +91,8 @@ impl Home {
         Box::leak(Box::new(Self {
             injector: Injector::new(),
             heavy: Injector::new(),
+            suspects: Injector::new(),
+            probe_due: AtomicU64::new(0),
             spare: Spare::new(),
             sites: Sites::new(),
             learns: AtomicBool::new(true),
@@ -115,6 +128,7 @@ impl Home {
         home.found_heavy.store(0, Relaxed);
         home.spare.reset();
         home.sites.reset();
+        home.probe_due.store(0, Relaxed);
         home.learns.store(true, Relaxed);
         (home, epoch)
     }
@@ -183,19 +197,36 @@ impl Home {
         }
     }
 
-    /// A task from this spawn site is in a first poll that is long already.
-    pub(crate) fn suspect(&self, site: u16) {
+    /// A worker is in a poll that is long already. If it is a first one, more of its kind may follow.
+    pub(crate) fn suspect_site_of(&self, record: &Record, now: Ticks) {
         // Relaxed: set before the runtime reaches other threads.
         if self.learns.load(Relaxed) {
-            self.sites.suspect(site);
+            if let Some(site) = record.site_of_newborn() {
+                self.sites.suspect(site);
+                self.delay_probe(now);
+            }
         }
     }
 
-    /// A task that was not polled yet is heavy, too, if its spawn site has become suspect meanwhile.
-    pub(super) fn judge_newborn(&self, weight: &Weight) {
-        if weight.is_newborn() && self.sites.is_suspect(weight.site()) {
-            weight.begin_heavy();
+    fn delay_probe(&self, now: Ticks) {
+        let due = now.0.saturating_add(Scale::get().ticks_in(PROBE_INTERVAL));
+        // Relaxed: a spare that misses it tries one task more.
+        self.probe_due.store(due, Relaxed);
+    }
+
+    /// Whether a spare may try a task from a suspect site now.
+    pub(super) fn probes(&self, now: Ticks) -> bool {
+        // Relaxed: as above.
+        let is_due = now.0 >= self.probe_due.load(Relaxed);
+        if is_due {
+            self.delay_probe(now);
         }
+        is_due
+    }
+
+    /// A task that was not polled yet, and comes from a site that has become suspect.
+    pub(super) fn is_suspect(&self, weight: &Weight) -> bool {
+        weight.is_newborn() && self.sites.is_suspect(weight.site())
     }
 
     #[inline]
@@ -210,7 +241,7 @@ impl Home {
 
     /// Behind everything that is light.
     #[cold]
-    pub(super) fn schedule_heavy(&'static self, runnable: Runnable) {
+    fn schedule_heavy(&'static self, runnable: Runnable) {
         // A current-thread scheduler has one order for all.
         let runnable = match current::push_local(self, runnable) {
             Ok(()) => return,
@@ -219,6 +250,29 @@ impl Home {
         runnable.stamp_wake(coarse(Scale::get().ticks().0));
         self.heavy.push(runnable);
         self.after_remote_push();
+    }
+
+    /// What a spare should not run. A suspect may be light: it waits for the first regular worker.
+    pub(super) fn put_behind(&'static self, runnable: Runnable) {
+        if runnable.weight().is_heavy() {
+            return self.schedule_heavy(runnable);
+        }
+        self.suspects.push(runnable);
+        self.after_remote_push();
+    }
+
+    /// What is to run when nothing light is ready.
+    pub(super) fn take_heavy(&self) -> Option<Runnable> {
+        self.take_suspect().or_else(|| take(&self.heavy))
+    }
+
+    pub(super) fn take_suspect(&self) -> Option<Runnable> {
+        take(&self.suspects)
+    }
+
+    /// Whether there is any.
+    pub(super) fn has_heavy(&self) -> bool {
+        !self.heavy.is_empty() || !self.suspects.is_empty()
     }
 
     /// Queues what another worker had queued and does not come to.
@@ -383,7 +437,7 @@ impl Home {
 
     /// Drops every queued task's future.
     pub(crate) fn drain(&self) {
-        for queue in [&self.injector, &self.heavy] {
+        for queue in [&self.injector, &self.heavy, &self.suspects] {
             loop {
                 match queue.steal() {
                     Steal::Success(runnable) => drop(runnable),
@@ -393,6 +447,19 @@ impl Home {
             }
         }
     }
+}
+
+/// The first of a queue that all threads share.
+fn take(queue: &Injector<Runnable>) -> Option<Runnable> {
+    // A look costs no fence; a steal does.
+    while !queue.is_empty() {
+        match queue.steal() {
+            Steal::Success(runnable) => return Some(runnable),
+            Steal::Retry => std::hint::spin_loop(),
+            Steal::Empty => return None,
+        }
+    }
+    None
 }
 
 /// The resident, while it is looked at.
@@ -443,8 +510,11 @@ impl Schedule for &'static Home {
         if !self.learns.load(Relaxed) {
             return;
         }
-        if length == Length::Short && weight.is_born_heavy() {
-            self.sites.record(weight.site(), length);
+        if length == Length::Short && weight.never_waited() {
+            self.sites.trust(weight.site());
+            if weight.is_born_heavy() {
+                self.sites.record(weight.site(), length);
+            }
         }
         if weight.record(length, goes_on) {
             self.found_heavy("its polls are long");

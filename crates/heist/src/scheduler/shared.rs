@@ -226,8 +226,7 @@ impl Shared {
 
     /// Whether all regular workers seem to be blocked [W5]. Called by the monitor alone.
     pub(crate) fn let_spare_take_heavy(&self, all_blocked: bool) {
-        let lets =
-            all_blocked && !self.home.heavy().is_empty() && !self.free_spares.lock().is_empty();
+        let lets = all_blocked && self.home.has_heavy() && !self.free_spares.lock().is_empty();
         if self.home.spare.set_takes_heavy(lets) {
             self.unpark_worker(self.spare_idx());
         }

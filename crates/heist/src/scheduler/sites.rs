@@ -9,9 +9,9 @@
 //! poll: it is no job, and one site may spawn both. Other tasks that have waited for anything say nothing
 //! of their site: one request of a connection may be heavy and the next connection light.
 //!
-//! A site is *suspect* while a task of it is in a first poll that is long already, until one is done in a short
-//! one. That is no proof either, so tasks are not born heavy for it; but of a burst of them the spare takes none,
-//! or each would hold up a spare before the first is done.
+//! A site is *suspect* after two of its tasks were in a first poll that was long, and none has had a short one
+//! since. That is no proof either, and says nothing of later polls, so tasks are not born heavy for it; but of a
+//! burst of them the spare takes none, or each would hold up a spare before the first is done.
 //!
 //! The table is small and hashed: two sites may share a place, which costs one of them some waiting
 //! behind light tasks, and nothing else. All accesses are Relaxed: it holds opinions, no data.
@@ -27,8 +27,11 @@ const PLACES: usize = 1024;
 /// Long ends that make a site heavy, and the most that are remembered.
 const HEAVY: u8 = 2;
 const MOST: u8 = 6;
-/// A flag beside the number: suspect.
-const SUSPECT: u8 = 0x80;
+/// Beside that number, from this bit on: long first polls since the last short one, as many as make a site suspect at
+/// most.
+const FIRST_LONG: u8 = 0x40;
+const SUSPECT: u8 = 2 * FIRST_LONG;
+const N_LONG: u8 = FIRST_LONG - 1;
 
 /// See the module.
 pub(crate) struct Sites(Box<[AtomicU8]>);
@@ -53,19 +56,32 @@ impl Sites {
     /// Whether new tasks from the site at this place should be heavy.
     #[inline]
     pub(crate) fn is_heavy(&self, place: u16) -> bool {
-        self.place(place).load(Relaxed) & !SUSPECT >= HEAVY
+        self.place(place).load(Relaxed) & N_LONG >= HEAVY
     }
 
-    /// Whether a task from there that has not been polled yet should be handled as if it were heavy.
-    #[inline]
+    /// Whether a task from there that has not been polled yet should wait for a regular worker.
     pub(crate) fn is_suspect(&self, place: u16) -> bool {
-        self.place(place).load(Relaxed) >= HEAVY
+        self.place(place).load(Relaxed) >= SUSPECT
     }
 
     /// A task from there is in its first poll, which is long already.
     pub(crate) fn suspect(&self, place: u16) {
         let place = self.place(place);
-        place.store(place.load(Relaxed) | SUSPECT, Relaxed);
+        let seen = place.load(Relaxed);
+        if seen < SUSPECT {
+            place.store(seen + FIRST_LONG, Relaxed);
+        }
+    }
+
+    /// A task from there waits after a short first poll.
+    #[inline]
+    pub(crate) fn trust(&self, place: u16) {
+        let place = self.place(place);
+        let seen = place.load(Relaxed);
+        // On the common path the table is only read.
+        if seen >= FIRST_LONG {
+            place.store(seen & N_LONG, Relaxed);
+        }
     }
 
     #[inline]
@@ -78,14 +94,14 @@ impl Sites {
     pub(crate) fn record(&self, place: u16, length: Length) -> bool {
         let place = self.place(place);
         let seen = place.load(Relaxed);
-        let (suspect, n_long) = (seen & SUSPECT, seen & !SUSPECT);
-        let (suspect, now) = match length {
+        let (first_long, n_long) = (seen & !N_LONG, seen & N_LONG);
+        let (first_long, now) = match length {
             // On the common path the table is only read.
             Length::Short if seen == 0 => return false,
             Length::Short => (0, n_long.saturating_sub(1)),
-            Length::Long | Length::Computed => (suspect, (n_long + 1).min(MOST)),
+            Length::Long | Length::Computed => (first_long, (n_long + 1).min(MOST)),
         };
-        place.store(suspect | now, Relaxed);
+        place.store(first_long | now, Relaxed);
         n_long < HEAVY && now >= HEAVY
     }
 }

@@ -7,19 +7,12 @@
 //!
 //! `block_in_place` hands the core to another thread meanwhile (`in_place.rs`).
 //!
-//! # The spare
-//!
-//! One worker more than was asked for exists to keep IO, timers and light tasks going while every
-//! regular worker computes or is stuck. It takes nothing heavy, is not on the list of sleepers, and
-//! is called when the last regular worker begins a heavy poll, or by the monitor. While anyone
-//! computes it watches over the driver and everybody's timers; afterwards it *rests*: it gives the
-//! driver to a regular worker and sleeps aside, so that it costs nothing. When it is held up itself,
-//! another one takes over, and it stands aside as soon as it can.
-//! Its protocol is in `spare.rs`.
+//! What a spare does instead is in `worker/spare.rs`.
 //!
 //! Tests: `tests/it/`; the spare's in `tests/it/rescue.rs`.
 
 mod in_place;
+mod spare;
 
 pub(crate) use in_place::block_in_place;
 
@@ -32,8 +25,8 @@ use super::shared::{Remote, Shared};
 use super::slice;
 use crate::budget;
 use crate::clock::tsc::Ticks;
-use crate::sync::deque::Steal;
 use crate::task::{CurrentTask, Id, Own, Runnable, TOGETHER, TaskRef};
+use spare::{hand_over, park_spare, refuses, stand_aside};
 use std::fmt;
 use std::sync::Arc;
 
@@ -61,6 +54,11 @@ pub(crate) struct Core {
     slow: bool,
     /// When heavy tasks have waited long enough for their share.
     heavy_due: Ticks,
+    /// Tasks that spares have put aside come first: they have waited for a long poll of this worker, or this spare has
+    /// tried one, and it was light.
+    owes_suspects: bool,
+    /// The poll is of a task from a suspect site that this spare tries.
+    probes: bool,
     /// Wakes come from a turn of the driver: queue them, and wake a peer once, afterwards.
     in_turn: bool,
     /// A poll is under way, or has just ended: it is not counted yet.
@@ -106,6 +104,8 @@ impl Core {
             computes: false,
             slow: false,
             heavy_due: Ticks::default(),
+            owes_suspects: false,
+            probes: false,
             in_turn: false,
             in_poll: false,
             stamp: None,
@@ -190,16 +190,6 @@ impl Core {
         Some((work, self.found_work()))
     }
 
-    /// It is a spare, and another one is in charge [W4].
-    fn is_relieved(&self) -> bool {
-        self.is_spare && self.idx != self.shared.spare_idx()
-    }
-
-    /// What it has queued, for others to take.
-    fn give_away(&mut self) -> Vec<Runnable> {
-        std::iter::from_fn(|| self.queue.pop()).collect()
-    }
-
     /// It polls a heavy task, behind which nothing should wait.
     #[inline]
     pub(super) fn computes(&self) -> bool {
@@ -241,11 +231,17 @@ impl Core {
     fn next(&mut self) -> Option<Runnable> {
         self.n_ticks = self.n_ticks.wrapping_add(1);
         if self.now >= self.heavy_due && !self.is_spare {
-            if let Some(runnable) = self.take_heavy() {
+            if let Some(runnable) = self.shared.home.take_heavy() {
                 return Some(runnable);
             }
             // Nothing heavy waits: look again in a while.
             self.heavy_due = Ticks(self.now.0.saturating_add(self.shared.budget_limit));
+        }
+        if self.owes_suspects {
+            if let Some(runnable) = self.shared.home.take_suspect() {
+                return Some(runnable);
+            }
+            self.owes_suspects = false;
         }
         if self.n_ticks % INJECTOR_INTERVAL == 0 {
             if let Some(runnable) = self.queue.take_from(self.shared.home.injector()) {
@@ -259,36 +255,14 @@ impl Core {
             return Some(runnable);
         }
         self.steal().or_else(|| match self.may_take_heavy() {
-            true => self.take_heavy(),
+            true => self.shared.home.take_heavy(),
             false => None,
         })
-    }
-
-    /// The task that was to be polled is heavy by now. `true`: it is not for this spare.
-    fn refuse_heavy(&mut self, runnable: &Runnable) -> bool {
-        let refuses = !self.may_take_heavy();
-        if refuses {
-            self.in_poll = false;
-            self.remote().record.forget();
-        } else {
-            self.remote().record.begin(runnable, self.now);
-        }
-        refuses
     }
 
     /// It is no spare, or one that has to [W5].
     fn may_take_heavy(&self) -> bool {
         !self.is_spare || self.shared.home.spare.takes_heavy()
-    }
-
-    fn take_heavy(&self) -> Option<Runnable> {
-        loop {
-            match self.shared.home.heavy().steal() {
-                Steal::Success(runnable) => return Some(runnable),
-                Steal::Retry => std::hint::spin_loop(),
-                Steal::Empty => return None,
-            }
-        }
     }
 
     fn steal(&mut self) -> Option<Runnable> {
@@ -375,7 +349,7 @@ impl Core {
     /// Something that a thief, or this worker at a second look, could run.
     fn sees_work(&self, look_at_peers: bool) -> bool {
         let home = self.shared.home;
-        if self.may_take_heavy() && !home.heavy().is_empty() {
+        if self.may_take_heavy() && home.has_heavy() {
             return true;
         }
         if !self.is_spare && home.forks.look_before_parking() {
@@ -401,8 +375,12 @@ impl Core {
         let start = self.now;
         let end = budget::take_end();
         self.now = end.unwrap_or_else(|| self.shared.scale.ticks());
+        let lasted = self.now.since(start);
+        if lasted > self.shared.budget_limit || self.probes {
+            self.look_back(lasted > self.shared.budget_limit);
+        }
         let counters = &self.remote().counters;
-        counters.poll_ticks.record(self.now.since(start));
+        counters.poll_ticks.record(lasted);
         if let Some(stamp) = self.stamp {
             let waited = coarse(start.0).wrapping_sub(stamp);
             // A stamp newer than our clock reading is a wait of nothing.
@@ -436,13 +414,6 @@ fn poll(shared: &Arc<Shared>, runnable: Runnable) {
     }
     budget::end_poll();
     drop(id);
-}
-
-/// A spare puts a task that was light when it was taken behind the others, if it is heavy by now.
-fn refuses(shared: &Arc<Shared>, runnable: &Runnable) -> bool {
-    shared.home.judge_newborn(runnable.weight());
-    runnable.weight().is_heavy()
-        && current::with_worker(|core| core.refuse_heavy(runnable)) == Some(true)
 }
 
 /// Runs a forked job, if there is one.
@@ -557,94 +528,6 @@ fn park(shared: &Arc<Shared>) {
     }
 }
 
-/// The spare found nothing: it watches while anyone computes, else it rests.
-fn park_spare(shared: &Arc<Shared>) {
-    let Some(idx) = begin_spare_sleep() else {
-        return;
-    };
-    if shared.home.any_computes() {
-        shared.home.spare.announce_sleep();
-        // [W3]: whoever pushes from now on leaves us the token.
-        if current::with_worker(|core| core.sees_work(true)) == Some(false) {
-            // PANIC: wakers are user code; the driver catches what they throw.
-            let parker = &shared.remotes[idx].parker;
-            shared.drive.park(idx, true, parker);
-        }
-        shared.home.spare.announce_wake();
-        end_spare_sleep();
-        if idx != shared.spare_idx() {
-            // [W4]: the wake may have been meant for that one.
-            shared.unpark_worker(shared.spare_idx());
-        }
-    } else {
-        rest(shared, idx);
-        end_spare_sleep();
-        hand_over(shared);
-    }
-    // One of them it runs itself; it may take long.
-    if current::with_worker(|core| core.queue.len() > 1) == Some(true) {
-        shared.home.wake_after_local_push();
-    }
-}
-
-/// What is woken from now on is queued. Answers which spare this thread plays.
-fn begin_spare_sleep() -> Option<usize> {
-    current::with_worker(|core| {
-        core.in_turn = true;
-        core.idx
-    })
-}
-
-fn end_spare_sleep() {
-    current::with_worker(|core| {
-        core.in_turn = false;
-        core.now = core.shared.scale.ticks();
-        core.last_turn = core.now;
-        budget::forget_cpu();
-        budget::note_cpu(core.now);
-    });
-}
-
-/// Sleeps aside until called [W1, W2].
-fn rest(shared: &Arc<Shared>, idx: usize) {
-    shared.home.spare.announce_rest();
-    let called = shared.home.all_compute() || shared.is_shut_down();
-    let work = current::with_worker(|core| core.queue.len() > 0);
-    // One that was relieved just now does not call itself off: it is unparked [W4].
-    if !called && work == Some(false) {
-        shared.man_the_driver();
-        // PANIC: wakers are user code; the driver catches what they throw.
-        shared.drive.park_aside(idx, &shared.remotes[idx].parker);
-    }
-    shared.home.spare.announce_work();
-}
-
-/// A spare that only looks after its own timers runs none of what they wake: it could be held up by that.
-fn hand_over(shared: &Arc<Shared>) {
-    let given_away = current::with_worker(Core::give_away);
-    for runnable in given_away.unwrap_or_default() {
-        shared.home.schedule_elsewhere(runnable);
-    }
-}
-
-/// Another spare is in charge [W4]. Stands by; `true`: it is not needed any more, and leaves.
-fn stand_aside(shared: &Arc<Shared>) -> bool {
-    // PANIC: the drop of a joiner's waker is user code; the task's end catches what it throws.
-    drop(current::with_worker(Core::collect));
-    hand_over(shared);
-    let Some(idx) = begin_spare_sleep() else {
-        return false;
-    };
-    let leaves = !shared.drive.has_timers(idx) && !shared.home.spare.stands_by();
-    if !leaves {
-        shared.spare_is_free(idx);
-        // PANIC: wakers are user code; the driver catches what they throw.
-        shared.drive.park_aside(idx, &shared.remotes[idx].parker);
-    }
-    end_spare_sleep();
-    leaves
-}
-
 /// Plays worker `idx` until the role is lost or the runtime shuts down.
 pub(super) fn run(shared: &Arc<Shared>, idx: usize) {
     let Some(mut core) = shared.remotes[idx].core.lock().take() else {
@@ -663,8 +546,8 @@ pub(super) fn run(shared: &Arc<Shared>, idx: usize) {
     while !leaves && !shared.is_shut_down() {
         // `None`: another thread plays this worker now.
         match current::with_worker(Core::step) {
-            Some(Step::Run(runnable, _)) if is_spare && refuses(shared, &runnable) => {
-                shared.home.schedule_heavy(runnable);
+            Some(Step::Run(runnable, _)) if is_spare && refuses(&runnable) => {
+                shared.home.put_behind(runnable);
             }
             Some(Step::Run(runnable, wake_peer)) => {
                 if wake_peer {

@@ -6,7 +6,6 @@ use crate::support::workers;
 use heist::io::{AsyncReadExt, AsyncWriteExt};
 use heist::net::{TcpListener, TcpStream};
 use heist::runtime::{Builder, Runtime};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
@@ -115,35 +114,6 @@ fn more_tasks_block_than_there_are_workers() {
         }
         let called = runtime.metrics().spare_workers;
         assert!((4..=8).contains(&called), "{called} spares were called");
-    }
-}
-
-/// A burst of tasks of one kind: each would hold up a spare, and there is one.
-#[test]
-fn the_spare_takes_none_of_a_burst_that_computes() {
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(1)
-        .spare_workers(1)
-        .build()
-        .unwrap();
-    let stop = Arc::new(AtomicBool::new(false));
-    let (begun, has_begun) = mpsc::channel();
-    let tasks: Vec<_> = (0..6)
-        .map(|_| {
-            let (stop, begun) = (stop.clone(), begun.clone());
-            runtime.spawn(async move {
-                begun.send(()).unwrap();
-                while !stop.load(Ordering::Relaxed) {
-                    std::hint::spin_loop();
-                }
-            })
-        })
-        .collect();
-    has_begun.recv().unwrap();
-    everything_goes_on(&runtime);
-    stop.store(true, Ordering::Relaxed);
-    for task in tasks {
-        runtime.block_on(task).unwrap();
     }
 }
 

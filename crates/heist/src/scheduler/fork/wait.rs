@@ -147,7 +147,7 @@ pub(super) fn aside(home: &'static Home, wait: impl FnOnce()) {
     if current::with_worker(|core| core.offer_queue()) == Some(true) {
         home.wake_after_local_push();
     }
-    match !home.heavy().is_empty() || home.forks.has_work() {
+    match home.has_heavy() || home.forks.has_work() {
         true => worker::block_in_place(wait),
         false => wait(),
     }

@@ -1,11 +1,14 @@
 //! Homes are used again, but never by two at once.
 
-use crate::clock::tsc::Ticks;
+use crate::budget;
+use crate::clock::tsc::{Scale, Ticks};
 use crate::scheduler::Home;
 use crate::scheduler::home::{Resident, coarse};
-use crate::task::{Details, JoinError, Kind, NewTask};
+use crate::scheduler::record::Record;
+use crate::task::{Details, JoinError, Kind, NewTask, Schedule};
 use std::panic::Location;
 use std::sync::Arc;
+use std::time::Duration;
 
 struct Nobody;
 
@@ -65,9 +68,44 @@ fn a_push_to_an_abandoned_home_is_dropped_by_the_pusher() {
     home.registry.close_and_abort_all();
     home.abandon();
     // [S7]
-    crate::task::Schedule::schedule(&home, runnable.unwrap());
+    Schedule::schedule(&home, runnable.unwrap());
     assert!(handle.is_finished());
     assert!(home.registry.is_drained());
+    home.vacate();
+}
+
+/// Of a burst that computes the spare takes none, and tries one now and then.
+#[test]
+fn a_suspect_waits_for_a_regular_worker() {
+    let (home, epoch) = Home::acquire(1, false);
+    home.set_resident(Arc::new(Nobody));
+    let mut burst = (0..3).map(|_| {
+        let task = NewTask::new(std::future::pending::<()>(), home);
+        home.register(epoch, task, details()).0.unwrap()
+    });
+    let (record, found) = (Record::new(), Ticks(1_000));
+    let stuck: Vec<_> = burst.by_ref().take(2).collect();
+    let next = burst.next().unwrap();
+    for runnable in &stuck {
+        assert!(!home.is_suspect(next.weight()));
+        record.begin(runnable, Ticks(1));
+        home.suspect_site_of(&record, found);
+    }
+    assert!(home.is_suspect(next.weight()));
+    let later = Ticks(found.0 + Scale::get().ticks_in(Duration::from_millis(2)));
+    assert!(!home.probes(found) && home.probes(later) && !home.probes(later));
+    home.put_behind(next);
+    assert!(home.has_heavy());
+    let next = home.take_heavy().unwrap();
+    assert!(!home.has_heavy());
+    // A short poll of any of them is enough.
+    budget::begin_poll(Scale::get().ticks(), u64::MAX / 4);
+    Schedule::polled(&home, stuck[0].weight(), false);
+    assert!(!home.is_suspect(next.weight()));
+    budget::end_poll();
+    drop((stuck, next));
+    home.registry.close_and_abort_all();
+    home.abandon();
     home.vacate();
 }
 

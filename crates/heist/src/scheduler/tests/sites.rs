@@ -56,20 +56,31 @@ fn futures_of_two_types_from_one_place_are_two_sites() {
 }
 
 #[test]
-fn a_site_is_suspect_until_a_short_end() {
+fn a_site_is_suspect_until_a_short_poll() {
     let sites = Sites::new();
     let site = here();
-    assert!(!sites.is_suspect(site));
-    sites.suspect(site);
-    assert!(sites.is_suspect(site) && !sites.is_heavy(site));
+    let suspect_twice = || {
+        sites.suspect(site);
+        assert!(!sites.is_suspect(site));
+        sites.suspect(site);
+        sites.suspect(site);
+        assert!(sites.is_suspect(site) && !sites.is_heavy(site));
+    };
+    suspect_twice();
     assert!(!sites.record(site, Short));
     assert!(!sites.is_suspect(site));
+    suspect_twice();
+    sites.trust(site);
+    assert!(!sites.is_suspect(site));
     // It stays so while ends are long, and is then what those say.
-    sites.suspect(site);
+    suspect_twice();
     assert!(!sites.record(site, Computed));
     assert!(sites.is_suspect(site) && !sites.is_heavy(site));
     assert!(sites.record(site, Computed), "told when it is proved");
     assert!(sites.is_heavy(site));
     sites.record(site, Short);
     assert!(!sites.is_heavy(site) && !sites.is_suspect(site));
+    sites.record(site, Long);
+    sites.trust(site);
+    assert!(sites.is_heavy(site), "says nothing of ends");
 }
