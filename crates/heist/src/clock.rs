@@ -91,18 +91,7 @@ fn saturating_nanos(duration: Duration) -> Nanos {
 /// How long the calling thread has been on a processor. A system call: not for common paths.
 #[cfg(unix)]
 pub(crate) fn thread_cpu_nanos() -> Option<Nanos> {
-    cpu_nanos(rustix::time::ClockId::ThreadCPUTime)
-}
-
-/// The same for all threads of the process together.
-#[cfg(unix)]
-pub(crate) fn process_cpu_nanos() -> Option<Nanos> {
-    cpu_nanos(rustix::time::ClockId::ProcessCPUTime)
-}
-
-#[cfg(unix)]
-fn cpu_nanos(clock: rustix::time::ClockId) -> Option<Nanos> {
-    let time = rustix::time::clock_gettime(clock);
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     let seconds = u64::try_from(time.tv_sec).ok()?;
     let nanos = u64::try_from(time.tv_nsec).ok()?;
     seconds.checked_mul(1_000_000_000)?.checked_add(nanos)
@@ -114,9 +103,31 @@ pub(crate) fn thread_cpu_nanos() -> Option<Nanos> {
     None
 }
 
+/// The calling thread, for [`cpu_nanos_of`].
+#[cfg(target_os = "linux")]
+pub(crate) fn this_thread() -> u32 {
+    rustix::thread::gettid()
+        .as_raw_nonzero()
+        .get()
+        .unsigned_abs()
+}
+
+/// How long a thread of this process has been on a processor. Opens a file: only for what is rare.
+#[cfg(target_os = "linux")]
+pub(crate) fn cpu_nanos_of(thread: u32) -> Option<Nanos> {
+    let stat = std::fs::read_to_string(format!("/proc/self/task/{thread}/schedstat")).ok()?;
+    stat.split_ascii_whitespace().next()?.parse().ok()
+}
+
+/// Nobody is asked about it.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn this_thread() -> u32 {
+    0
+}
+
 /// Nobody tells.
-#[cfg(not(unix))]
-pub(crate) fn process_cpu_nanos() -> Option<Nanos> {
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn cpu_nanos_of(_thread: u32) -> Option<Nanos> {
     None
 }
 

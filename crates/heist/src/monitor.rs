@@ -12,11 +12,12 @@
 //!
 //! Tests: `tests/it/rescue.rs`.
 
-use crate::clock::process_cpu_nanos;
+use crate::clock::cpu_nanos_of;
 use crate::clock::tsc::{Scale, Ticks};
 use crate::report::{Stall, StallHook};
-use crate::scheduler::shared::Shared;
+use crate::scheduler::shared::{Remote, Shared};
 use crate::scheduler::slice;
+use crate::sync::atomic::Ordering::Relaxed;
 use crate::task::Class;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -29,6 +30,8 @@ const MIN_PERIOD: Duration = Duration::from_millis(1);
 const MAX_PERIOD: Duration = Duration::from_millis(4);
 /// The least between two looks.
 const MIN_LOOK: Duration = Duration::from_micros(100);
+/// How long a task that may compute waits for a regular worker before a spare tries it.
+const PATIENCE: Duration = Duration::from_millis(20);
 /// From how long a poll on it may be blocked, and for how long it is watched then whether anything computes.
 const BLOCKED: Duration = Duration::from_millis(100);
 /// Looks without a long poll after which nothing is amiss: where one was, more will follow.
@@ -43,6 +46,8 @@ pub(crate) fn run(shared: &Arc<Shared>, hook: Option<&StallHook>) {
     let mut watch = Watch {
         limit: scale.ticks_in(LIMIT),
         blocked: Blocked::new(scale),
+        patience: scale.ticks_in(PATIENCE),
+        suspects: (None, Ticks::default()),
         threshold: hook.map_or(u64::MAX, |hook| scale.ticks_in(hook.threshold)),
         seen: Vec::new(),
         reported: Vec::new(),
@@ -100,6 +105,9 @@ struct Watch {
     limit: u64,
     blocked: Blocked,
     threshold: u64,
+    patience: u64,
+    /// How many suspects were taken, and since when.
+    suspects: (Option<usize>, Ticks),
     /// The polls that were found too long, and those that were reported, by worker.
     seen: Vec<Option<Ticks>>,
     reported: Vec<Option<Ticks>>,
@@ -180,9 +188,22 @@ impl Watch {
                 shared.keep_some_standing_by(&mut self.standing_by);
             }
         }
-        let all_blocked = n_blocked >= shared.regular().len() && self.blocked.look(now, scale);
+        self.look_at_suspects(shared, now);
+        let all_blocked =
+            n_blocked >= shared.regular().len() && self.blocked.look(shared, now, scale);
         shared.let_spare_take_heavy(all_blocked);
         stalls
+    }
+
+    /// Has one tried where nobody has come for them for a while.
+    fn look_at_suspects(&mut self, shared: &Arc<Shared>, now: Ticks) {
+        let tried = shared.home.n_tried();
+        if tried.is_none() || tried != self.suspects.0 {
+            self.suspects = (tried, now);
+        } else if now.since(self.suspects.1) > self.patience && shared.home.all_compute() {
+            self.suspects.1 = now;
+            shared.let_spare_try();
+        }
     }
 
     /// Counts stuck workers among those that compute, and sees to it that the others' needs are
@@ -216,8 +237,9 @@ impl Watch {
 /// Whether workers that are all in very long polls block in them. Asked only while they are.
 struct Blocked {
     limit: u64,
-    /// The last reading of the process's time on processors.
-    read: Option<(Ticks, u64)>,
+    /// The last look, and the workers' times on a processor then.
+    read_at: Ticks,
+    read: Vec<Option<u64>>,
     answer: bool,
 }
 
@@ -225,27 +247,29 @@ impl Blocked {
     fn new(scale: &Scale) -> Self {
         Self {
             limit: scale.ticks_in(BLOCKED),
-            read: None,
+            read_at: Ticks::default(),
+            read: Vec::new(),
             answer: false,
         }
     }
 
-    /// They are if the process has used less than half of one processor since the last reading. It is no harm to
-    /// be wrong: then some computations share processors.
-    fn look(&mut self, now: Ticks, scale: &Scale) -> bool {
-        let Some(cpu) = process_cpu_nanos() else {
-            return true;
-        };
-        match self.read {
-            Some((then, _)) if now.since(then) <= self.limit => return self.answer,
-            // An old reading says nothing of the polls that are under way.
-            Some((then, cpu_then)) if now.since(then) <= 2 * self.limit => {
-                let elapsed = scale.nanos(now.since(then));
-                self.answer = cpu.saturating_sub(cpu_then) < elapsed / 2;
-            }
-            _ => self.answer = false,
+    /// They are if each was on a processor for less than half of the time since the last look. It is no harm to be
+    /// wrong, as where the system does not tell: then some computations share processors.
+    fn look(&mut self, shared: &Shared, now: Ticks, scale: &Scale) -> bool {
+        let since = now.since(self.read_at);
+        if since <= self.limit {
+            return self.answer;
         }
-        self.read = Some((now, cpu));
+        let read = |remote: &Remote| {
+            // Relaxed: it is an opinion.
+            cpu_nanos_of(remote.thread.load(Relaxed))
+        };
+        let read: Vec<_> = shared.regular().iter().map(|remote| read(remote)).collect();
+        let enough = scale.nanos(since) / 2;
+        let computes = |(now, then): (&Option<u64>, &Option<u64>)| matches!((now, then), (Some(now), Some(then)) if now.saturating_sub(*then) >= enough);
+        // An old reading says nothing of the polls that are under way.
+        self.answer = since <= 2 * self.limit && !read.iter().zip(&self.read).any(computes);
+        (self.read_at, self.read) = (now, read);
         self.answer
     }
 }

@@ -59,8 +59,12 @@ pub(crate) struct Home {
     heavy: Injector<Runnable>,
     /// Those that may turn out to, and that the spare did not take: they come before the heavy ones.
     suspects: Injector<Runnable>,
-    /// When a spare may try one of them, in ticks.
+    /// When a spare may try a task that is about to join them, in ticks.
     probe_due: AtomicU64,
+    /// It may try one that is there already; set by the monitor.
+    may_try: AtomicBool,
+    /// How many were taken.
+    n_tried: AtomicUsize,
     pub(crate) spare: Spare,
     sites: Sites,
     /// Heavy tasks and sites are found out by their polls.
@@ -93,6 +97,8 @@ impl Home {
             heavy: Injector::new(),
             suspects: Injector::new(),
             probe_due: AtomicU64::new(0),
+            may_try: AtomicBool::new(false),
+            n_tried: AtomicUsize::new(0),
             spare: Spare::new(),
             sites: Sites::new(),
             learns: AtomicBool::new(true),
@@ -267,7 +273,38 @@ impl Home {
     }
 
     pub(super) fn take_suspect(&self) -> Option<Runnable> {
-        take(&self.suspects)
+        let taken = take(&self.suspects)?;
+        // Relaxed: the monitor only looks whether it changes.
+        self.n_tried.fetch_add(1, Relaxed);
+        Some(taken)
+    }
+
+    /// How many suspects were taken so far; `None` where there are none.
+    pub(crate) fn n_tried(&self) -> Option<usize> {
+        // Relaxed: as above.
+        (!self.suspects.is_empty()).then(|| self.n_tried.load(Relaxed))
+    }
+
+    /// A spare may try one suspect.
+    pub(crate) fn let_spare_try(&self) {
+        // Relaxed: the spare is unparked after this.
+        self.may_try.store(true, Relaxed);
+    }
+
+    /// A suspect for a spare, if it may try one.
+    pub(super) fn try_suspect(&self) -> Option<Runnable> {
+        // Relaxed, both: one more than was meant is no harm.
+        if !self.may_try.load(Relaxed) {
+            return None;
+        }
+        self.may_try.store(false, Relaxed);
+        self.take_suspect()
+    }
+
+    /// Whether there is one for a spare.
+    pub(super) fn has_suspect_to_try(&self) -> bool {
+        // Relaxed: as above.
+        self.may_try.load(Relaxed) && !self.suspects.is_empty()
     }
 
     /// Whether there is any.
@@ -510,9 +547,9 @@ impl Schedule for &'static Home {
         if !self.learns.load(Relaxed) {
             return;
         }
-        if length == Length::Short && weight.never_waited() {
+        if length != Length::Computed && weight.never_waited() {
             self.sites.trust(weight.site());
-            if weight.is_born_heavy() {
+            if length == Length::Short && weight.is_born_heavy() {
                 self.sites.record(weight.site(), length);
             }
         }

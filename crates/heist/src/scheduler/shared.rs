@@ -16,7 +16,7 @@ use crate::metrics::{WorkerCounters, WorkerMetrics};
 use crate::report::PanicHook;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::deque::Stealer;
-use crate::sync::{AtomicBool, AtomicUsize, CachePadded, Condvar, Mutex};
+use crate::sync::{AtomicBool, AtomicU32, AtomicUsize, CachePadded, Condvar, Mutex};
 use crate::task::{JoinError, Runnable};
 use std::fmt;
 use std::sync::Arc;
@@ -65,6 +65,8 @@ pub(crate) struct Remote {
     pub(super) parker: Parker,
     /// The core while no thread plays the worker.
     pub(super) core: Mutex<Option<Box<Core>>>,
+    /// Who plays the worker, as the clock knows it.
+    pub(crate) thread: AtomicU32,
     pub(super) counters: WorkerCounters,
     pub(crate) record: Record,
 }
@@ -89,6 +91,7 @@ impl Shared {
                 aged,
                 parker: Parker::new(),
                 core: Mutex::new(None),
+                thread: AtomicU32::new(0),
                 counters: WorkerCounters::new(),
                 record: Record::new(),
             })
@@ -222,6 +225,12 @@ impl Shared {
 
     fn is_unplayed(&self, worker: usize) -> bool {
         self.remotes[worker].core.lock().is_some()
+    }
+
+    /// A task that may turn out to compute has waited for long: only a try can tell. Called by the monitor alone.
+    pub(crate) fn let_spare_try(&self) {
+        self.home.let_spare_try();
+        self.unpark_worker(self.spare_idx());
     }
 
     /// Whether all regular workers seem to be blocked [W5]. Called by the monitor alone.

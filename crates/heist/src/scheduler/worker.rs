@@ -24,7 +24,8 @@ use super::record::Polled;
 use super::shared::{Remote, Shared};
 use super::slice;
 use crate::budget;
-use crate::clock::tsc::Ticks;
+use crate::clock::{self, tsc::Ticks};
+use crate::sync::atomic::Ordering::Relaxed;
 use crate::task::{CurrentTask, Id, Own, Runnable, TOGETHER, TaskRef};
 use spare::{hand_over, park_spare, refuses, stand_aside};
 use std::fmt;
@@ -256,7 +257,7 @@ impl Core {
         }
         self.steal().or_else(|| match self.may_take_heavy() {
             true => self.shared.home.take_heavy(),
-            false => None,
+            false => self.try_suspect(),
         })
     }
 
@@ -352,7 +353,11 @@ impl Core {
         if self.may_take_heavy() && home.has_heavy() {
             return true;
         }
-        if !self.is_spare && home.forks.look_before_parking() {
+        let more = match self.is_spare {
+            true => home.has_suspect_to_try(),
+            false => home.forks.look_before_parking(),
+        };
+        if more {
             return true;
         }
         self.sees_light_work(look_at_peers)
@@ -534,6 +539,8 @@ pub(super) fn run(shared: &Arc<Shared>, idx: usize) {
         // The thread that blocked took its core back before we came.
         return;
     };
+    // Relaxed: for the monitor, which judges by it.
+    (shared.remotes[idx].thread).store(clock::this_thread(), Relaxed);
     // It may have lain there for long.
     core.now = shared.scale.ticks();
     budget::forget_cpu();

@@ -96,6 +96,18 @@ fn a_suspect_waits_for_a_regular_worker() {
     assert!(!home.probes(found) && home.probes(later) && !home.probes(later));
     home.put_behind(next);
     assert!(home.has_heavy());
+    assert_eq!(home.n_tried(), Some(0));
+    assert!(
+        home.try_suspect().is_none(),
+        "not before the monitor says so"
+    );
+    home.let_spare_try();
+    assert!(home.has_suspect_to_try());
+    let next = home.try_suspect().unwrap();
+    assert_eq!(home.n_tried(), None);
+    home.put_behind(next);
+    assert_eq!(home.n_tried(), Some(1));
+    assert!(!home.has_suspect_to_try(), "one at a time");
     let next = home.take_heavy().unwrap();
     assert!(!home.has_heavy());
     // A short poll of any of them is enough.

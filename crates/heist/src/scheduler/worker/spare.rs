@@ -8,8 +8,8 @@
 //! another one takes over, and it stands aside as soon as it can.
 //!
 //! It puts tasks aside that were not polled yet and come from a suspect site (`scheduler/sites.rs`). They may be
-//! light: a regular worker takes all of them at the end of a long poll. Now and then a spare tries one, and when that
-//! was light it takes the others itself.
+//! light: a regular worker takes all of them at the end of a long poll. Now and then a spare tries one that is about to
+//! join them, or one that has waited for too long, and when that was light it takes the others itself.
 //!
 //! Its protocol is in `scheduler/spare.rs`. Tests: `tests/it/rescue.rs`, `scheduler/tests/home.rs`.
 
@@ -36,7 +36,7 @@ impl Core {
         let home = self.shared.home;
         let refuses = match home.is_suspect(weight) {
             true => {
-                self.probes = self.may_take_heavy() || home.probes(self.now);
+                self.probes |= self.may_take_heavy() || home.probes(self.now);
                 !self.probes
             }
             false => weight.is_heavy() && !self.may_take_heavy(),
@@ -46,6 +46,13 @@ impl Core {
             self.remote().record.forget();
         }
         refuses
+    }
+
+    /// A task that was put aside, if the monitor finds that it has waited for too long.
+    pub(super) fn try_suspect(&mut self) -> Option<Runnable> {
+        let tried = self.shared.home.try_suspect()?;
+        self.probes = true;
+        Some(tried)
     }
 
     /// The poll that has ended was long, or a try.
