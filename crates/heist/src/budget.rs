@@ -82,6 +82,11 @@ pub(crate) fn forget_cpu() {
     CPU.set((0, 0));
 }
 
+/// There is a note to tell by how long a poll computed.
+pub(crate) fn knows_cpu() -> bool {
+    CPU.get().1 != 0
+}
+
 /// What of a poll that ends now was spent on a processor, at least, in nanoseconds.
 #[cold]
 fn computed(now: Ticks) -> u64 {

@@ -103,7 +103,7 @@ pub(crate) fn thread_cpu_nanos() -> Option<Nanos> {
     None
 }
 
-/// The calling thread, for [`cpu_nanos_of`].
+/// The calling thread, for [`busy_nanos_of`].
 #[cfg(target_os = "linux")]
 pub(crate) fn this_thread() -> u32 {
     rustix::thread::gettid()
@@ -112,11 +112,14 @@ pub(crate) fn this_thread() -> u32 {
         .unsigned_abs()
 }
 
-/// How long a thread of this process has been on a processor. Opens a file: only for what is rare.
+/// How long a thread of this process has been on a processor, or waiting for one. Opens a file: only for what is
+/// rare.
 #[cfg(target_os = "linux")]
-pub(crate) fn cpu_nanos_of(thread: u32) -> Option<Nanos> {
+pub(crate) fn busy_nanos_of(thread: u32) -> Option<Nanos> {
     let stat = std::fs::read_to_string(format!("/proc/self/task/{thread}/schedstat")).ok()?;
-    stat.split_ascii_whitespace().next()?.parse().ok()
+    let mut fields = stat.split_ascii_whitespace().map(str::parse::<Nanos>);
+    let (ran, waited) = (fields.next()?.ok()?, fields.next()?.ok()?);
+    ran.checked_add(waited)
 }
 
 /// Nobody is asked about it.
@@ -127,7 +130,7 @@ pub(crate) fn this_thread() -> u32 {
 
 /// Nobody tells.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn cpu_nanos_of(_thread: u32) -> Option<Nanos> {
+pub(crate) fn busy_nanos_of(_thread: u32) -> Option<Nanos> {
     None
 }
 

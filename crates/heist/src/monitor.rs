@@ -12,7 +12,7 @@
 //!
 //! Tests: `tests/it/rescue.rs`.
 
-use crate::clock::cpu_nanos_of;
+use crate::clock::busy_nanos_of;
 use crate::clock::tsc::{Scale, Ticks};
 use crate::report::{Stall, StallHook};
 use crate::scheduler::shared::{Remote, Shared};
@@ -200,7 +200,7 @@ impl Watch {
         let tried = shared.home.n_tried();
         if tried.is_none() || tried != self.suspects.0 {
             self.suspects = (tried, now);
-        } else if now.since(self.suspects.1) > self.patience && shared.home.all_compute() {
+        } else if now.since(self.suspects.1) > self.patience && shared.has_tries_left() {
             self.suspects.1 = now;
             shared.let_spare_try();
         }
@@ -237,7 +237,7 @@ impl Watch {
 /// Whether workers that are all in very long polls block in them. Asked only while they are.
 struct Blocked {
     limit: u64,
-    /// The last look, and the workers' times on a processor then.
+    /// The last look, and how long the workers had been busy then.
     read_at: Ticks,
     read: Vec<Option<u64>>,
     answer: bool,
@@ -253,8 +253,8 @@ impl Blocked {
         }
     }
 
-    /// They are if each was on a processor for less than half of the time since the last look. It is no harm to be
-    /// wrong, as where the system does not tell: then some computations share processors.
+    /// They are if each was on a processor, or waiting for one, for less than half of the time since the last look. It
+    /// is no harm to be wrong, as where the system does not tell: then some computations share processors.
     fn look(&mut self, shared: &Shared, now: Ticks, scale: &Scale) -> bool {
         let since = now.since(self.read_at);
         if since <= self.limit {
@@ -262,7 +262,7 @@ impl Blocked {
         }
         let read = |remote: &Remote| {
             // Relaxed: it is an opinion.
-            cpu_nanos_of(remote.thread.load(Relaxed))
+            busy_nanos_of(remote.thread.load(Relaxed))
         };
         let read: Vec<_> = shared.regular().iter().map(|remote| read(remote)).collect();
         let enough = scale.nanos(since) / 2;

@@ -135,6 +135,8 @@ impl Home {
         home.spare.reset();
         home.sites.reset();
         home.probe_due.store(0, Relaxed);
+        home.may_try.store(false, Relaxed);
+        home.n_tried.store(0, Relaxed);
         home.learns.store(true, Relaxed);
         (home, epoch)
     }
@@ -223,7 +225,7 @@ impl Home {
     /// Whether a spare may try a task from a suspect site now.
     pub(super) fn probes(&self, now: Ticks) -> bool {
         // Relaxed: as above.
-        let is_due = now.0 >= self.probe_due.load(Relaxed);
+        let is_due = self.spare.has_another() && now.0 >= self.probe_due.load(Relaxed);
         if is_due {
             self.delay_probe(now);
         }
@@ -263,6 +265,7 @@ impl Home {
         if runnable.weight().is_heavy() {
             return self.schedule_heavy(runnable);
         }
+        runnable.stamp_wake(coarse(Scale::get().ticks().0));
         self.suspects.push(runnable);
         self.after_remote_push();
     }
@@ -547,9 +550,9 @@ impl Schedule for &'static Home {
         if !self.learns.load(Relaxed) {
             return;
         }
-        if length != Length::Computed && weight.never_waited() {
+        if length == Length::Short && weight.never_waited() {
             self.sites.trust(weight.site());
-            if length == Length::Short && weight.is_born_heavy() {
+            if weight.is_born_heavy() {
                 self.sites.record(weight.site(), length);
             }
         }
@@ -573,6 +576,8 @@ impl Schedule for &'static Home {
         let (length, _) = budget::poll_length();
         // Relaxed: set before the runtime reaches other threads.
         let judged = weight.never_waited() && self.learns.load(Relaxed);
+        // One that is known to have been off the processor says nothing.
+        let judged = judged && (length != Length::Long || !budget::knows_cpu());
         if judged && self.sites.record(weight.site(), length) {
             self.found_heavy("tasks from its spawn site compute");
         }

@@ -37,10 +37,10 @@ pub(crate) struct Shared {
     /// The regular workers, and the spares after them.
     pub(crate) remotes: Box<[CachePadded<Remote>]>,
     n_regular: usize,
-    /// Spares that may be put in charge: no thread plays them, or one that only waits for their timers [W4].
+    /// Spares that may be put in charge: no thread plays them, or one that stands by or waits for their timers [W4].
     free_spares: Mutex<Vec<usize>>,
-    /// So many of the spares have ever been in charge. Written by the monitor; who reads an old value
-    /// misses one that has nothing queued yet.
+    /// So many of the spares have ever been in charge; others run nothing. Written by the monitor; who reads an
+    /// old value misses one that has nothing queued yet.
     spares_used: AtomicUsize,
     pub(super) drive: Arc<dyn Drive>,
     pub(super) roles: Arc<dyn Roles>,
@@ -82,6 +82,7 @@ impl Shared {
     ) -> Arc<Self> {
         let scale = *Scale::get();
         debug_assert!(policy.n_spares > 0, "validated by the builder");
+        home.spare.set_has_another(policy.n_spares > 1);
         let n_players = n_workers + policy.n_spares;
         let (queues, slots): (Vec<LocalQueue>, Vec<Aged>) =
             (0..n_players).map(|_| LocalQueue::new()).unzip();
@@ -183,6 +184,7 @@ impl Shared {
     pub(crate) fn replace_spare(self: &Arc<Self>) {
         let mut free = self.free_spares.lock();
         let Some(next) = free.pop() else { return };
+        self.home.spare.set_has_another(!free.is_empty());
         let before = self.home.spare.in_charge();
         // Relaxed: see the field.
         self.spares_used
@@ -198,6 +200,7 @@ impl Shared {
         // Without a thread to be had, it is as if there were no other.
         self.home.spare.put_in_charge(before);
         free.push(next);
+        self.home.spare.set_has_another(true);
         if self.is_unplayed(self.n_regular + before) {
             // It has left meanwhile: the next call starts it anew.
             self.home.spare.stillborn();
@@ -227,6 +230,11 @@ impl Shared {
         self.remotes[worker].core.lock().is_some()
     }
 
+    /// Only a spare could try a task that may turn out to compute, and it need not be the last one.
+    pub(crate) fn has_tries_left(&self) -> bool {
+        self.home.all_compute() && self.home.spare.has_another()
+    }
+
     /// A task that may turn out to compute has waited for long: only a try can tell. Called by the monitor alone.
     pub(crate) fn let_spare_try(&self) {
         self.home.let_spare_try();
@@ -235,7 +243,7 @@ impl Shared {
 
     /// Whether all regular workers seem to be blocked [W5]. Called by the monitor alone.
     pub(crate) fn let_spare_take_heavy(&self, all_blocked: bool) {
-        let lets = all_blocked && self.home.has_heavy() && !self.free_spares.lock().is_empty();
+        let lets = all_blocked && self.home.has_heavy();
         if self.home.spare.set_takes_heavy(lets) {
             self.unpark_worker(self.spare_idx());
         }
@@ -249,6 +257,7 @@ impl Shared {
             // It may be in the list from when it stood aside.
             if !free.contains(&spare) {
                 free.push(spare);
+                self.home.spare.set_has_another(true);
             }
         } else if self.is_unplayed(worker) {
             // It was put in charge again as it left, and no thread plays it: the next call starts one.

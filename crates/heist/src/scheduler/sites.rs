@@ -9,9 +9,9 @@
 //! poll: it is no job, and one site may spawn both. Other tasks that have waited for anything say nothing
 //! of their site: one request of a connection may be heavy and the next connection light.
 //!
-//! A site is *suspect* after two of its tasks were in a first poll that was long, and none has had one since that
-//! was short, or long only because the thread had no processor. That is no proof either, and says nothing of later polls, so tasks are not born heavy for it; but of a
-//! burst of them the spare takes none, or each would hold up a spare before the first is done.
+//! A site is *suspect* after two of its tasks were in a first poll that was long, and none has had a short one
+//! since. That is no proof either, and says nothing of later polls, so tasks are not born heavy for it; but of a
+//! burst of them spares try only some, or each would hold up a spare before the first is done.
 //!
 //! The table is small and hashed: two sites may share a place, which costs one of them some waiting
 //! behind light tasks, and nothing else. All accesses are Relaxed: it holds opinions, no data.
@@ -73,7 +73,7 @@ impl Sites {
         }
     }
 
-    /// A task from there waits after a first poll that did not compute.
+    /// A task from there waits after a short first poll.
     #[inline]
     pub(crate) fn trust(&self, place: u16) {
         let place = self.place(place);
@@ -99,8 +99,7 @@ impl Sites {
             // On the common path the table is only read.
             Length::Short if seen == 0 => return false,
             Length::Short => (0, n_long.saturating_sub(1)),
-            Length::Long => (0, (n_long + 1).min(MOST)),
-            Length::Computed => (first_long, (n_long + 1).min(MOST)),
+            Length::Long | Length::Computed => (first_long, (n_long + 1).min(MOST)),
         };
         place.store(first_long | now, Relaxed);
         n_long < HEAVY && now >= HEAVY

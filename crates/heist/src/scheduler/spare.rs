@@ -23,7 +23,8 @@
 //!   for a processor.
 //!
 //! - **\[W5\]** It takes nothing heavy, unless every regular worker seems to be blocked: what they wait for may be
-//!   queued behind them. Then the monitor lets it, while there is another to take over.
+//!   queued behind them. Then the monitor lets it. The last one that is left does not, nor does it try tasks that
+//!   may turn out to compute.
 //!
 //! Tests: `scheduler/tests/loom.rs`, `tests/it/rescue.rs`.
 
@@ -59,6 +60,8 @@ pub(crate) struct Spare {
     held_up: AtomicUsize,
     /// It takes what is heavy, too; written by the monitor [W5].
     takes_heavy: AtomicBool,
+    /// There is another one to take over; written with the list of those that are free [W5].
+    has_another: AtomicBool,
     /// Those that are not in charge stay; written by the monitor [W4].
     stands_by: AtomicBool,
 }
@@ -72,6 +75,7 @@ impl Spare {
             in_charge: AtomicUsize::new(0),
             held_up: AtomicUsize::new(0),
             takes_heavy: AtomicBool::new(false),
+            has_another: AtomicBool::new(false),
             stands_by: AtomicBool::new(false),
         }
     }
@@ -116,7 +120,19 @@ impl Spare {
     /// Whether it takes what is heavy, too [W5].
     pub(crate) fn takes_heavy(&self) -> bool {
         // ORDERING: SeqCst, for the single order.
-        self.takes_heavy.load(SeqCst)
+        self.takes_heavy.load(SeqCst) && self.has_another()
+    }
+
+    /// Says whether there is another one to take over [W5].
+    pub(crate) fn set_has_another(&self, has_another: bool) {
+        // ORDERING: SeqCst, for the single order.
+        self.has_another.store(has_another, SeqCst);
+    }
+
+    /// Whether there is another one to take over: the last one takes no risks [W5].
+    pub(crate) fn has_another(&self) -> bool {
+        // ORDERING: SeqCst, for the single order.
+        self.has_another.load(SeqCst)
     }
 
     /// Says how many spares are held up: their timers need somebody to watch them.

@@ -311,10 +311,7 @@ impl Core {
         self.end_poll();
         if self.now.since(self.last_turn) >= self.shared.event_interval {
             self.remote().record.forget();
-            return match self.is_relieved() {
-                true => Step::StandAside,
-                false => Step::Turn,
-            };
+            return Step::Turn;
         }
         match self.next() {
             Some(runnable) => {
@@ -323,10 +320,7 @@ impl Core {
             }
             None => {
                 self.remote().record.forget();
-                match self.is_relieved() {
-                    true => Step::StandAside,
-                    false => Step::Park,
-                }
+                Step::Park
             }
         }
     }
@@ -405,8 +399,6 @@ enum Step {
     Turn,
     /// Nothing to run anywhere.
     Park,
-    /// A spare that is not in charge any more [W4].
-    StandAside,
 }
 
 /// Polls a task. Never blocks.
@@ -551,6 +543,11 @@ pub(super) fn run(shared: &Arc<Shared>, idx: usize) {
     let _role = fork::begin_role();
     let mut leaves = false;
     while !leaves && !shared.is_shut_down() {
+        // Before it takes anything: nobody would see it held up.
+        if is_spare && current::with_worker(Core::is_relieved) == Some(true) {
+            leaves = stand_aside(shared);
+            continue;
+        }
         // `None`: another thread plays this worker now.
         match current::with_worker(Core::step) {
             Some(Step::Run(runnable, _)) if is_spare && refuses(&runnable) => {
@@ -568,7 +565,6 @@ pub(super) fn run(shared: &Arc<Shared>, idx: usize) {
                     park(shared);
                 }
             }
-            Some(Step::StandAside) => leaves = stand_aside(shared),
             None => break,
         }
     }

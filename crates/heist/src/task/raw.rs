@@ -249,7 +249,7 @@ impl Runnable {
         self.0.id()
     }
 
-    /// The same for tasks whose futures are of one type, and nearly always another where they are not.
+    /// Nearly always the same for tasks whose futures are of one type, and another where they are not.
     #[inline]
     pub(crate) fn type_address(&self) -> usize {
         std::ptr::from_ref(self.0.header().vtable).addr()

@@ -117,7 +117,7 @@ fn more_tasks_block_than_there_are_workers() {
     }
 }
 
-/// They are of one kind, so the spare takes none of them at first; but they wait for each other. Holds to \[W5\].
+/// They are of one kind, so spares only try them now and then; but they wait for each other.
 #[test]
 fn tasks_that_block_for_each_other_all_run() {
     for n in [1, 2] {

@@ -74,11 +74,12 @@ fn a_push_to_an_abandoned_home_is_dropped_by_the_pusher() {
     home.vacate();
 }
 
-/// Of a burst that computes the spare takes none, and tries one now and then.
+/// Of a burst that computes spares try one now and then, unless there is only one left. Holds to \[W5\].
 #[test]
 fn a_suspect_waits_for_a_regular_worker() {
     let (home, epoch) = Home::acquire(1, false);
     home.set_resident(Arc::new(Nobody));
+    home.spare.set_has_another(true);
     let mut burst = (0..3).map(|_| {
         let task = NewTask::new(std::future::pending::<()>(), home);
         home.register(epoch, task, details()).0.unwrap()
@@ -93,6 +94,9 @@ fn a_suspect_waits_for_a_regular_worker() {
     }
     assert!(home.is_suspect(next.weight()));
     let later = Ticks(found.0 + Scale::get().ticks_in(Duration::from_millis(2)));
+    home.spare.set_has_another(false);
+    assert!(!home.probes(later), "the last one takes no risks");
+    home.spare.set_has_another(true);
     assert!(!home.probes(found) && home.probes(later) && !home.probes(later));
     home.put_behind(next);
     assert!(home.has_heavy());

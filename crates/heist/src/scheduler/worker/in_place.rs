@@ -29,6 +29,7 @@ pub(crate) fn block_in_place<R>(f: impl FnOnce() -> R) -> R {
     // What the poll has written down of itself is not true of whoever plays the worker next.
     core.computes = false;
     core.slow = false;
+    core.probes = false;
     core.in_poll = false;
     core.give_in();
     let polled = core.remote().record.copy();

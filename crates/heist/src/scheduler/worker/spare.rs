@@ -20,9 +20,14 @@ use crate::task::{Runnable, Weight};
 use std::sync::Arc;
 
 impl Core {
-    /// It is a spare, and another one is in charge [W4].
-    pub(super) fn is_relieved(&self) -> bool {
-        self.is_spare && self.idx != self.shared.spare_idx()
+    /// Another spare is in charge, or this one never was [W4].
+    pub(super) fn is_relieved(&mut self) -> bool {
+        let relieved = self.idx != self.shared.spare_idx();
+        if relieved {
+            self.end_poll();
+            self.remote().record.forget();
+        }
+        relieved
     }
 
     /// What it has queued, for others to take.
@@ -43,7 +48,9 @@ impl Core {
         };
         if refuses {
             (self.in_poll, self.owes_suspects) = (false, false);
+            self.now = self.shared.scale.ticks();
             self.remote().record.forget();
+            budget::end_poll();
         }
         refuses
     }
@@ -151,8 +158,11 @@ pub(super) fn stand_aside(shared: &Arc<Shared>) -> bool {
     let leaves = !shared.drive.has_timers(idx) && !shared.home.spare.stands_by();
     if !leaves {
         shared.spare_is_free(idx);
-        // PANIC: wakers are user code; the driver catches what they throw.
-        shared.drive.park_aside(idx, &shared.remotes[idx].parker);
+        // Whoever dismisses those that are free may have missed this one.
+        if shared.drive.has_timers(idx) || shared.home.spare.stands_by() {
+            // PANIC: wakers are user code; the driver catches what they throw.
+            shared.drive.park_aside(idx, &shared.remotes[idx].parker);
+        }
     }
     end_spare_sleep();
     leaves
