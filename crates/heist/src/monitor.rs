@@ -15,7 +15,7 @@
 use crate::clock::busy_nanos_of;
 use crate::clock::tsc::{Scale, Ticks};
 use crate::report::{Stall, StallHook};
-use crate::scheduler::shared::{Remote, Shared};
+use crate::scheduler::shared::Shared;
 use crate::scheduler::slice;
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::task::Class;
@@ -260,15 +260,18 @@ impl Blocked {
         if since <= self.limit {
             return self.answer;
         }
-        let read = |remote: &Remote| {
-            // Relaxed: it is an opinion.
-            busy_nanos_of(remote.thread.load(Relaxed))
-        };
-        let read: Vec<_> = shared.regular().iter().map(|remote| read(remote)).collect();
+        // Relaxed: it is an opinion.
+        let threads = shared
+            .regular()
+            .iter()
+            .map(|remote| remote.thread.load(Relaxed));
+        let read: Vec<_> = threads.map(busy_nanos_of).collect();
         let enough = scale.nanos(since) / 2;
-        let computes = |(now, then): (&Option<u64>, &Option<u64>)| matches!((now, then), (Some(now), Some(then)) if now.saturating_sub(*then) >= enough);
+        let busy =
+            |(now, then): (&Option<u64>, &Option<u64>)| Some((*now)?.saturating_sub((*then)?));
+        let mut all_busy = read.iter().zip(&self.read).filter_map(busy);
         // An old reading says nothing of the polls that are under way.
-        self.answer = since <= 2 * self.limit && !read.iter().zip(&self.read).any(computes);
+        self.answer = since <= 2 * self.limit && all_busy.all(|busy| busy < enough);
         (self.read_at, self.read) = (now, read);
         self.answer
     }

@@ -373,8 +373,8 @@ fn push_against_change_of_spare() {
     });
 }
 
-/// [W4]: a spare that stands aside is put in charge again as it leaves: it goes on, or the thread that was started for it
-/// plays it, or the next call starts one. Nobody takes it for working while no thread plays it.
+/// [W4]: a spare that stands aside is put in charge again as it leaves: it goes on, or the thread that is started for it
+/// where nobody seems to play it does, or the next call starts one. Nobody takes it for working while no thread plays it.
 #[test]
 fn a_spare_that_leaves_against_being_put_in_charge_again() {
     loom::model(|| {
@@ -407,11 +407,68 @@ fn a_spare_that_leaves_against_being_put_in_charge_again() {
             let mut free = free.lock();
             assert_eq!(free.pop(), Some(1));
             spare.put_in_charge(1);
-            thread::spawn(move || core.lock().take().is_some())
+            let is_unplayed = core.lock().is_some();
+            is_unplayed.then(|| thread::spawn(move || core.lock().take().is_some()))
         };
-        let plays = [leaving.join().unwrap(), started.join().unwrap()];
+        let started = started.is_some_and(|started| started.join().unwrap());
+        let plays = [leaving.join().unwrap(), started];
         assert_ne!(plays, [true, true], "one core");
         assert!(plays.contains(&true) || spare.call() == Called::Start);
+    });
+}
+
+/// [W4]: one that is about to stand by is dismissed: it leaves, or the model hangs.
+#[test]
+fn standing_by_against_dismissal() {
+    loom::model(|| {
+        let (spare, parker) = (Arc::new(Spare::new()), Arc::new(Parker::new()));
+        let free = Arc::new(Mutex::new(Vec::new()));
+        spare.set_stands_by(true);
+        let standing = {
+            let (spare, free, parker) = (spare.clone(), free.clone(), parker.clone());
+            // As `stand_aside`, for one without timers.
+            thread::spawn(move || {
+                while spare.stands_by() {
+                    free.lock().push(1);
+                    if spare.stands_by() {
+                        parker.park(None);
+                    }
+                }
+            })
+        };
+        // As `dismiss_standing_by`.
+        spare.set_stands_by(false);
+        for _ in &*free.lock() {
+            assert_eq!(parker.unpark(), Unpark::Done);
+        }
+        standing.join().unwrap();
+    });
+}
+
+/// [W5]: the spare falls asleep while the monitor lets it take what is heavy: it does, or the model hangs.
+#[test]
+fn taking_heavy_against_sleep() {
+    loom::model(|| {
+        let (spare, parker) = (Arc::new(Spare::new()), Arc::new(Parker::new()));
+        spare.set_has_another(true);
+        let sleeping = {
+            let (spare, parker) = (spare.clone(), parker.clone());
+            // As `park_spare`.
+            thread::spawn(move || {
+                while !spare.takes_heavy() {
+                    spare.announce_sleep();
+                    if !spare.takes_heavy() {
+                        parker.park(None);
+                    }
+                    spare.announce_wake();
+                }
+            })
+        };
+        // As `let_spare_take_heavy`.
+        if spare.set_takes_heavy(true) {
+            assert_eq!(parker.unpark(), Unpark::Done);
+        }
+        sleeping.join().unwrap();
     });
 }
 
