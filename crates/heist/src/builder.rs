@@ -92,6 +92,8 @@ impl Builder {
     /// How many workers, beside the regular ones, may be called on to keep IO, timers and light tasks
     /// going while those all compute or block: 1 to 1024. By default 8. One is enough while tasks
     /// compute; each task more that blocks its worker, or that is not known yet to compute, takes one.
+    /// When every worker is blocked they run computations, too, for which those may wait, except for the last of them:
+    /// so with one alone, nobody should block until a computation is done.
     /// They have no thread while none is needed; while tasks hold workers up, four more have one than are.
     pub fn spare_workers(&mut self, n: usize) -> &mut Self {
         self.spare_workers = n;
