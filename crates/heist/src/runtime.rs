@@ -40,7 +40,8 @@ use crate::scheduler::worker;
 use crate::scheduler::{Home, Policy, current};
 use crate::task::{JoinHandle, Kind, NewTask};
 use drive::RuntimeDrive;
-use spawning::{Options, Spawner};
+use spawning::Options;
+pub use spawning::Spawner;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock, Weak};
@@ -503,8 +504,9 @@ impl Handle {
         listed.into_iter().map(TaskInfo::new).collect()
     }
 
+    /// Where this runtime's tasks are spawned, without a count of references.
     #[inline]
-    pub(crate) fn spawner(&self) -> Spawner {
+    pub fn spawner(&self) -> Spawner {
         Spawner {
             home: self.parts.home,
             epoch: self.parts.epoch,
@@ -516,7 +518,7 @@ impl Handle {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.spawner().spawn(future, options)
+        self.spawner().spawn_with(future, options)
     }
 
     #[track_caller]
@@ -549,7 +551,9 @@ impl Handle {
         let parts = &*self.parts;
         let details = options.details(Kind::Blocking);
         let task = NewTask::new(Call::new(f), blocking::CallSchedule(parts.home));
-        let (runnable, handle) = parts.home.register(parts.epoch, task, details);
+        let (runnable, registered) = (task.runnable, task.registered);
+        let runnable = (parts.home).register(parts.epoch, runnable, registered, details);
+        let handle = JoinHandle::new(task.join);
         if let Some(runnable) = runnable {
             if let Err(error) = parts.pool.call(runnable) {
                 panic!("no thread for a blocking call: {error}");

@@ -38,7 +38,7 @@
 //!   writes it, and it is dropped with the cell.
 //! - **\[T8\]** Whoever drops the last reference frees the cell. A complete task's cell holds
 //!   neither future nor unowned output, so freeing it runs no user code but the drop of the
-//!   joiner's waker.
+//!   joiner's waker, and of the state that a maker keeps beside it (`stateful.rs`).
 //! - **\[T9\]** User code (poll, drop, wake) that panics is caught where it is called; the state
 //!   machine goes on as if it had returned.
 //!
@@ -52,6 +52,7 @@ mod polled;
 mod raw;
 mod registry;
 mod state;
+mod stateful;
 mod waker;
 mod weight;
 
@@ -60,14 +61,18 @@ mod tests;
 
 pub use id::{Id, id, try_id};
 pub use join::{AbortHandle, JoinError, JoinHandle};
+pub use stateful::Stateful;
 
 pub(crate) use id::CurrentTask;
 pub(crate) use raw::{NewTask, Runnable, TaskRef};
 pub(crate) use registry::{Closed, Details, Kind, Listed, Own, Registry, TOGETHER};
 pub(crate) use state::Phase;
+pub(crate) use stateful::NewStateful;
 pub(crate) use weight::{Class, Weight};
 
-pub use crate::runtime::spawning::{Builder, block_in_place, spawn, spawn_blocking, spawn_local};
+pub use crate::runtime::spawning::{
+    Builder, block_in_place, spawn, spawn_blocking, spawn_local, spawn_stateful,
+};
 pub use crate::scheduler::yield_now::{YieldNow, yield_now};
 
 /// What a task needs of whoever runs it.

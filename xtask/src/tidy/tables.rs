@@ -63,6 +63,10 @@ pub(super) const UNSAFE_FILES: &[(&str, &str)] = &[
         "the type-erased task: reference count, poll, drop and free through a vtable",
     ),
     (
+        "crates/heist/src/task/stateful.rs",
+        "a task whose allocation is its maker's Arc: it gives a count away by pointer and takes it back",
+    ),
+    (
         "crates/heist/src/task/waker.rs",
         "a RawWaker over the task itself, without a second count",
     ),

@@ -4,7 +4,10 @@ use super::Handle;
 use crate::blocking::Call;
 use crate::budget;
 use crate::scheduler::{Home, worker};
-use crate::task::{Details, JoinHandle, Kind, NewTask};
+use crate::task::{
+    Details, Id, JoinError, JoinHandle, Kind, NewStateful, NewTask, Runnable, Schedule, Stateful,
+    Weight,
+};
 use std::panic::Location;
 use std::sync::Arc;
 
@@ -38,17 +41,37 @@ impl Options {
 /// A future above this size, in bytes, goes into a box of its own, and a pointer into the task.
 const LARGE: usize = 16 * 1024;
 
-/// Where async tasks of a runtime are spawned: copied out of the handle, so that a spawn neither
-/// counts references to the runtime nor calls user code while the context is borrowed.
+/// Where the tasks of a runtime are spawned: a [`Handle`] that can be copied, since it counts no reference. It does not
+/// keep the runtime alive; what is spawned after its shutdown is dropped without being polled.
+///
+/// ```
+/// let runtime = heist::runtime::Runtime::new()?;
+/// let spawner = runtime.handle().spawner();
+/// let answer = std::thread::spawn(move || spawner.spawn(async { 42 })).join().unwrap();
+/// assert_eq!(runtime.block_on(answer).unwrap(), 42);
+/// # Ok::<(), heist::runtime::BuildError>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Spawner {
+pub struct Spawner {
+    // Spawning through it neither counts references to the runtime nor calls user code while the context is borrowed.
     pub(super) home: &'static Home,
     pub(super) epoch: u64,
 }
 
 impl Spawner {
+    /// As [`heist::spawn`](crate::spawn), on this runtime.
     #[inline]
-    pub(crate) fn spawn<F>(self, future: F, options: Options) -> JoinHandle<F::Output>
+    #[track_caller]
+    pub fn spawn<F>(self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.spawn_with(future, Options::here())
+    }
+
+    #[inline]
+    pub(crate) fn spawn_with<F>(self, future: F, options: Options) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
@@ -74,6 +97,24 @@ impl Spawner {
             .spawn(self.epoch, task, options.details(Kind::Async))
     }
 
+    /// As [`task::spawn_stateful`](crate::task::spawn_stateful), on this runtime.
+    #[inline]
+    #[track_caller]
+    pub fn spawn_stateful<S, F>(
+        self,
+        state: S,
+        make: impl FnOnce(&Arc<Stateful<S, F>>) -> F,
+    ) -> Arc<Stateful<S, F>>
+    where
+        S: Send + Sync + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let new = NewStateful::new(state, Place(self.home), make);
+        let details = Options::here().details(Kind::Async);
+        (self.home).start(self.epoch, new.runnable, new.registered, details);
+        new.task
+    }
+
     pub(crate) fn compute<F, R>(self, f: F, options: Options) -> JoinHandle<R>
     where
         F: FnOnce() -> R + Send + 'static,
@@ -83,6 +124,40 @@ impl Spawner {
         task.runnable.weight().fix_heavy();
         self.home
             .spawn(self.epoch, task, options.details(Kind::Async))
+    }
+}
+
+/// Where a [`Stateful`] task is at home: a scheduler.
+#[derive(Clone, Copy, Debug)]
+pub struct Place(&'static Home);
+
+impl Schedule for Place {
+    #[inline]
+    fn schedule(&self, runnable: Runnable) {
+        self.0.schedule(runnable);
+    }
+
+    #[inline]
+    fn reschedule(&self, runnable: Runnable) {
+        self.0.reschedule(runnable);
+    }
+
+    #[inline]
+    fn polled(&self, weight: &Weight, goes_on: bool) {
+        self.0.polled(weight, goes_on);
+    }
+
+    #[inline]
+    fn release(&self, id: Id, weight: &Weight) -> bool {
+        self.0.release(id, weight)
+    }
+
+    fn details(&self, id: Id) -> Option<Details> {
+        self.0.details(id)
+    }
+
+    fn unhandled_panic(&self, error: &JoinError) {
+        self.0.unhandled_panic(error);
     }
 }
 
@@ -137,7 +212,31 @@ where
     F::Output: Send + 'static,
 {
     match crate::context::spawner() {
-        Ok(spawner) => spawner.spawn(future, Options::here()),
+        Ok(spawner) => spawner.spawn(future),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Spawns a task with a state beside it, in one allocation: see [`Stateful`]. `make` is given the task, whose state is in
+/// place, and returns the future.
+///
+/// The task is detached; a panic in it is reported. A task that is spawned while the runtime shuts down is dropped without
+/// being polled.
+///
+/// # Panics
+///
+/// Outside a runtime.
+#[track_caller]
+pub fn spawn_stateful<S, F>(
+    state: S,
+    make: impl FnOnce(&Arc<Stateful<S, F>>) -> F,
+) -> Arc<Stateful<S, F>>
+where
+    S: Send + Sync + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    match crate::context::spawner() {
+        Ok(spawner) => spawner.spawn_stateful(state, make),
         Err(error) => panic!("{error}"),
     }
 }

@@ -28,7 +28,7 @@ use crate::sync::{
     AtomicBool, AtomicU64, AtomicUsize, CachePadded, RwLock, RwLockReadGuard, fence,
 };
 use crate::task::{
-    Details, Id, JoinError, JoinHandle, NewTask, Registry, Runnable, Schedule, Weight,
+    Details, Id, JoinError, JoinHandle, NewTask, Registry, Runnable, Schedule, TaskRef, Weight,
 };
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -169,40 +169,42 @@ impl Home {
         task: NewTask<T>,
         details: Details,
     ) -> JoinHandle<T> {
-        let (runnable, handle) = self.register(epoch, task, details);
-        if let Some(runnable) = runnable {
+        self.start(epoch, task.runnable, task.registered, details);
+        JoinHandle::new(task.join)
+    }
+
+    /// The same for any task, by the two references that it is born with.
+    #[inline]
+    pub(crate) fn start(
+        &'static self,
+        epoch: u64,
+        runnable: Runnable,
+        registered: TaskRef,
+        details: Details,
+    ) {
+        if let Some(runnable) = self.register(epoch, runnable, registered, details) {
             self.schedule_new(runnable);
         }
-        handle
     }
 
     /// Registers a task. After shutdown there is nothing to run: its future is dropped here.
-    pub(crate) fn register<T>(
+    #[inline]
+    pub(crate) fn register(
         &'static self,
         epoch: u64,
-        task: NewTask<T>,
+        runnable: Runnable,
+        registered: TaskRef,
         details: Details,
-    ) -> (Option<Runnable>, JoinHandle<T>) {
-        let NewTask {
-            runnable,
-            registered,
-            join,
-        } = task;
+    ) -> Option<Runnable> {
         let site = Sites::place_of(details.site, runnable.type_address());
         runnable.weight().set_site(site);
         if self.sites.is_heavy(site) {
             runnable.weight().begin_heavy();
         }
-        match current::insert(self, epoch, registered, details) {
-            Ok(id) => {
-                runnable.set_id(id);
-                (Some(runnable), JoinHandle::new(join))
-            }
-            Err(_closed) => {
-                drop(runnable);
-                (None, JoinHandle::new(join))
-            }
-        }
+        // Closed: the runnable goes, and with it the future.
+        let id = current::insert(self, epoch, registered, details).ok()?;
+        runnable.set_id(id);
+        Some(runnable)
     }
 
     /// A worker is in a poll that is long already. If it is a first one, more of its kind may follow.

@@ -45,9 +45,9 @@ pub(super) struct Header {
 const _: () = assert!(size_of::<Header>() <= 48);
 
 impl Header {
-    fn new(vtable: &'static Vtable) -> Self {
+    fn new(vtable: &'static Vtable, state: State) -> Self {
         Self {
-            state: State::newborn(),
+            state,
             vtable,
             id: AtomicU64::new(0),
             joiner: UnsafeCell::new(None),
@@ -85,6 +85,8 @@ impl Header {
 
 /// Future first, output later. The state word says which \[T1, T5, T6\].
 union Stage<F: Future> {
+    /// A cell that no task was born in yet.
+    nothing: (),
     future: ManuallyDrop<F>,
     output: ManuallyDrop<Result<F::Output, JoinError>>,
 }
@@ -100,12 +102,37 @@ pub(super) struct Cell<F: Future, S> {
 impl<F: Future, S> Cell<F, S> {
     pub(super) fn new(future: F, scheduler: S, vtable: &'static Vtable) -> Box<Self> {
         Box::new(Self {
-            header: Header::new(vtable),
+            header: Header::new(vtable, State::newborn()),
             scheduler,
             stage: UnsafeCell::new(Stage {
                 future: ManuallyDrop::new(future),
             }),
         })
+    }
+
+    /// A cell for a task without a join handle, whose future is still to come.
+    pub(super) fn vacant(scheduler: S, vtable: &'static Vtable) -> Self {
+        Self {
+            header: Header::new(vtable, State::newborn_detached()),
+            scheduler,
+            stage: UnsafeCell::new(Stage { nothing: () }),
+        }
+    }
+
+    /// Puts the future into a vacant cell.
+    ///
+    /// # Safety
+    ///
+    /// The cell is vacant, and nobody has its runnable.
+    pub(super) unsafe fn store_future(&self, future: F) {
+        self.stage.with_mut(|stage| {
+            let future = Stage {
+                future: ManuallyDrop::new(future),
+            };
+            // SAFETY: by the duty nobody else touches the stage [T1]; writing drops nothing, and there is
+            // nothing to drop.
+            unsafe { stage.write(future) }
+        });
     }
 
     /// Polls the future.

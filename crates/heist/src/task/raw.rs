@@ -42,17 +42,22 @@ pub(super) struct Vtable {
     dealloc: unsafe fn(NonNull<Header>),
 }
 
-struct VtableOf<F, S>(PhantomData<(F, S)>);
+pub(super) struct VtableOf<F, S>(PhantomData<(F, S)>);
 
 impl<F: Future, S: Schedule + Clone> VtableOf<F, S> {
-    const VTABLE: &'static Vtable = &Vtable {
-        poll: poll::<F, S>,
-        cancel: cancel::<F, S>,
-        schedule: schedule::<F, S>,
-        take_output: take_output::<F, S>,
-        drop_output: drop_output::<F, S>,
-        dealloc: dealloc::<F, S>,
-    };
+    /// That of a cell in a box of its own.
+    const BOXED: &'static Vtable = &Self::vtable(dealloc::<F, S>);
+
+    pub(super) const fn vtable(dealloc: unsafe fn(NonNull<Header>)) -> Vtable {
+        Vtable {
+            poll: poll::<F, S>,
+            cancel: cancel::<F, S>,
+            schedule: schedule::<F, S>,
+            take_output: take_output::<F, S>,
+            drop_output: drop_output::<F, S>,
+            dealloc,
+        }
+    }
 }
 
 /// A task just made, not yet published: the three references that it is born with.
@@ -86,7 +91,7 @@ impl<T> NewTask<T> {
         T: 'static,
         S: Schedule + Clone,
     {
-        let cell = Cell::new(future, scheduler, VtableOf::<F, S>::VTABLE);
+        let cell = Cell::new(future, scheduler, VtableOf::<F, S>::BOXED);
         let header = NonNull::from(Box::leak(cell)).cast::<Header>();
         // The count that `Snapshot::newborn` says: one for each of these.
         Self {
@@ -111,6 +116,13 @@ unsafe impl Send for TaskRef {}
 unsafe impl Sync for TaskRef {}
 
 impl TaskRef {
+    /// # Safety
+    ///
+    /// The header is the front of a live cell, and the reference is counted, or never dropped.
+    pub(super) unsafe fn new(header: NonNull<Header>) -> Self {
+        Self(header)
+    }
+
     /// Takes a counted reference over from a waker's pointer.
     ///
     /// # Safety
@@ -229,6 +241,11 @@ impl fmt::Debug for TaskRef {
 pub(crate) struct Runnable(TaskRef);
 
 impl Runnable {
+    /// The one that a task is born with.
+    pub(super) fn new(task: TaskRef) -> Self {
+        Self(task)
+    }
+
     /// Polls the task.
     // PANIC: the future's poll and drop, and the joiner's wake, are user code; each is caught and
     // the task completes with the panic ([T9]).
@@ -395,7 +412,7 @@ impl<T> fmt::Debug for JoinRef<T> {
 }
 
 /// Runs user code that has nobody to report a panic to; the panic hook has spoken by then.
-fn ignore_panic(f: impl FnOnce()) {
+pub(super) fn ignore_panic(f: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
         // Even the payload's drop can panic; leaking it is the lesser evil.
         std::mem::forget(payload);
@@ -446,7 +463,7 @@ unsafe fn poll<F: Future, S: Schedule + Clone>(header: NonNull<Header>) {
                 // SAFETY: RUNNING and the reference are still ours.
                 Idle::Cancel => unsafe { cancel::<F, S>(header) },
                 // SAFETY: the transition dropped the last reference.
-                Idle::Dealloc => unsafe { dealloc::<F, S>(header) },
+                Idle::Dealloc => unsafe { (cell.header.vtable.dealloc)(header) },
             }
             return;
         }
@@ -513,7 +530,12 @@ unsafe fn complete<F: Future, S: Schedule + Clone>(
         .scheduler
         .release(cell.header.id(), &cell.header.weight);
     let refs = 1 + usize::from(registered);
-    let mut stored = true;
+    // A join handle that is gone does not come back; one that goes right now is noticed below.
+    let mut stored = cell.header.state.load().has_join_interest();
+    if !stored {
+        // SAFETY: not yet COMPLETE, so by [T6] the output is ours.
+        unsafe { drop_output::<F, S>(header) };
+    }
     loop {
         let finish = cell
             .header
@@ -537,13 +559,13 @@ unsafe fn complete<F: Future, S: Schedule + Clone>(
                 });
                 if cell.header.state.sub_refs(refs) {
                     // SAFETY: the last references were dropped.
-                    unsafe { dealloc::<F, S>(header) }
+                    unsafe { (cell.header.vtable.dealloc)(header) }
                 }
                 return;
             }
             Finish::Dealloc => {
                 // SAFETY: the last references were dropped.
-                unsafe { dealloc::<F, S>(header) }
+                unsafe { (cell.header.vtable.dealloc)(header) }
                 return;
             }
         }

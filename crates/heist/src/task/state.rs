@@ -105,6 +105,11 @@ impl Snapshot {
         Self(RUNNING | JOIN_INTEREST | (3 * REF_ONE))
     }
 
+    /// A newborn task without a join handle: registry and runnable hold a reference each.
+    pub(super) const fn newborn_detached() -> Self {
+        Self(RUNNING | (2 * REF_ONE))
+    }
+
     pub(super) fn is_running(self) -> bool {
         self.0 & RUNNING != 0
     }
@@ -312,6 +317,10 @@ pub(super) struct State(AtomicUsize);
 impl State {
     pub(super) fn newborn() -> Self {
         Self(AtomicUsize::new(Snapshot::newborn().0))
+    }
+
+    pub(super) fn newborn_detached() -> Self {
+        Self(AtomicUsize::new(Snapshot::newborn_detached().0))
     }
 
     /// What the word says now; what it was published with is visible.

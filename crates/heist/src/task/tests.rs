@@ -8,6 +8,8 @@ mod loom;
 mod registry;
 #[cfg(not(heist_loom))]
 mod state;
+#[cfg(not(heist_loom))]
+mod stateful;
 mod support;
 #[cfg(not(heist_loom))]
 mod weight;

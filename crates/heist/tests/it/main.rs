@@ -14,6 +14,7 @@ mod parallel;
 mod rescue;
 mod shutdown;
 mod spawn;
+mod stateful;
 mod support;
 mod tcp;
 mod time;

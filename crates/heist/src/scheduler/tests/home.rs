@@ -5,7 +5,7 @@ use crate::clock::tsc::{Scale, Ticks};
 use crate::scheduler::Home;
 use crate::scheduler::home::{Resident, coarse};
 use crate::scheduler::record::Record;
-use crate::task::{Details, JoinError, Kind, NewTask, Schedule};
+use crate::task::{Details, JoinError, JoinHandle, Kind, NewTask, Schedule};
 use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +33,8 @@ fn a_home_with_a_straggler_is_not_given_away() {
     let (home, epoch) = Home::acquire(1, false);
     home.set_resident(Arc::new(Nobody));
     let task = NewTask::new(std::future::pending::<()>(), home);
-    let (runnable, handle) = home.register(epoch, task, details());
+    let runnable = home.register(epoch, task.runnable, task.registered, details());
+    let handle = JoinHandle::new(task.join);
     home.registry.close_and_abort_all();
     home.abandon();
     home.vacate();
@@ -64,7 +65,8 @@ fn a_push_to_an_abandoned_home_is_dropped_by_the_pusher() {
     let (home, epoch) = Home::acquire(1, false);
     home.set_resident(Arc::new(Nobody));
     let task = NewTask::new(std::future::pending::<()>(), home);
-    let (runnable, handle) = home.register(epoch, task, details());
+    let runnable = home.register(epoch, task.runnable, task.registered, details());
+    let handle = JoinHandle::new(task.join);
     home.registry.close_and_abort_all();
     home.abandon();
     // [S7]
@@ -82,7 +84,8 @@ fn a_suspect_waits_for_a_regular_worker() {
     home.spare.set_has_another(true);
     let mut burst = (0..3).map(|_| {
         let task = NewTask::new(std::future::pending::<()>(), home);
-        home.register(epoch, task, details()).0.unwrap()
+        home.register(epoch, task.runnable, task.registered, details())
+            .unwrap()
     });
     let (record, found) = (Record::new(), Ticks(1_000));
     let stuck: Vec<_> = burst.by_ref().take(2).collect();

@@ -5,7 +5,8 @@ use crate::clock::tsc::Ticks;
 use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
 use crate::sync::{AtomicUsize, Mutex};
 use crate::task::{
-    Closed, Details, Id, JoinError, Kind, NewTask, Registry, Runnable, Schedule, TaskRef, Weight,
+    Closed, Details, Id, JoinError, Kind, NewStateful, NewTask, Registry, Runnable, Schedule,
+    TaskRef, Weight,
 };
 use loom::sync::Arc;
 use loom::thread;
@@ -224,6 +225,67 @@ fn last_reference() {
         drop(join);
         other.join().unwrap();
         runner.join().unwrap();
+    });
+}
+
+/// [T8]: a task with a state is woken through its `Arc`, which then goes, while it is polled, woken by its waker and done:
+/// state and future go once, and no wake is lost.
+#[test]
+fn state_goes_against_completion() {
+    loom::model(|| {
+        let queue = Queue::new();
+        let flag = Arc::new(AtomicUsize::new(0));
+        let (states, futures) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (seen, held) = (flag.clone(), Token(futures.clone()));
+        let new = NewStateful::new(Token(states.clone()), queue.clone(), |_| async move {
+            let _held = held;
+            poll_fn(|_| match seen.load(Relaxed) {
+                0 => Poll::Pending,
+                _ => Poll::Ready(()),
+            })
+            .await
+        });
+        // As the registry, which holds it until the task is complete.
+        let registered = new.registered;
+        queue.schedule(new.runnable);
+        let task = new.task;
+        let runner = {
+            let queue = queue.clone();
+            thread::spawn(move || queue.run_all())
+        };
+        flag.store(1, Relaxed);
+        task.wake();
+        drop(task);
+        runner.join().unwrap();
+        queue.run_all();
+        drop(registered);
+        assert_eq!((drops(&states), drops(&futures)), (1, 1));
+    });
+}
+
+/// [T1]: a task with a state is aborted through its `Arc` while it is polled: the future goes once, whoever drops it.
+#[test]
+fn state_abort_against_poll() {
+    loom::model(|| {
+        let queue = Queue::new();
+        let futures = Arc::new(AtomicUsize::new(0));
+        let held = Token(futures.clone());
+        let new = NewStateful::new((), queue.clone(), |_| async move {
+            let _held = held;
+            std::future::pending::<()>().await;
+        });
+        let registered = new.registered;
+        queue.schedule(new.runnable);
+        let runner = {
+            let queue = queue.clone();
+            thread::spawn(move || queue.run_all())
+        };
+        new.task.abort();
+        runner.join().unwrap();
+        queue.run_all();
+        drop(registered);
+        assert_eq!(drops(&futures), 1);
+        assert!(new.task.is_finished());
     });
 }
 

@@ -1,0 +1,173 @@
+//! A task with a state of its maker's, in one allocation.
+//!
+//! The allocation is an `Arc`. All counted references to the task together hold one of its counts, which the last of them
+//! gives up \[T8\]; so the state word is as in any other task, and the state lives until nobody looks at it any more. There
+//! is no join handle: what the task comes to, it leaves in the state.
+//!
+//! Tests: `task/tests/stateful.rs`, `task/tests/loom.rs`, `tests/it/stateful.rs`.
+#![expect(
+    unsafe_code,
+    reason = "an Arc's count is given to the task, and taken back"
+)]
+
+use super::cell::{Cell, Header};
+use super::raw::{self, Runnable, TaskRef, Vtable, VtableOf};
+use super::{Id, Schedule};
+use crate::runtime::spawning::Place;
+use std::fmt;
+use std::mem::ManuallyDrop;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+/// A task and a state that its maker keeps for it, in one allocation.
+///
+/// For what is built on top of tasks and keeps something for each of them: names, results that many read, what to do when
+/// the task is done. The state is there before the task is first polled and as long as anybody holds the `Arc`; the future is
+/// dropped when the task is done, as any other. [`spawn_stateful`](super::spawn_stateful) makes one.
+///
+/// The allocation has room for the future until the last `Arc` is gone: a large future is better boxed. A future cannot
+/// name its own type, so one that looks at its state holds the task as a trait object.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicU32, Ordering};
+///
+/// # heist::runtime::Runtime::new().unwrap().block_on(async {
+/// let task = heist::task::spawn_stateful(AtomicU32::new(0), |task| {
+///     let own: Arc<dyn AsRef<AtomicU32> + Send + Sync> = task.clone();
+///     async move { (*own).as_ref().store(42, Ordering::Release) }
+/// });
+/// while !task.is_finished() {
+///     heist::task::yield_now().await;
+/// }
+/// assert_eq!(task.state().load(Ordering::Acquire), 42);
+/// # });
+/// ```
+// The cell first: the task's pointer is the allocation's.
+#[repr(C)]
+pub struct Stateful<S, F: Future<Output = ()>, W = Place> {
+    cell: Cell<F, W>,
+    state: S,
+}
+
+// SAFETY: a shared reference gives access to the state, which is `Sync`, and to what is atomic in the header; the future is
+// reached only through the `Runnable` [T1], which may take it to any thread, since it is `Send`.
+unsafe impl<S: Sync, F: Future<Output = ()> + Send, W: Sync> Sync for Stateful<S, F, W> {}
+
+impl<S, F: Future<Output = ()>, W> Stateful<S, F, W> {
+    /// The state.
+    pub fn state(&self) -> &S {
+        &self.state
+    }
+
+    fn header(&self) -> &Header {
+        &self.cell.header
+    }
+
+    /// The task's id.
+    pub fn id(&self) -> Id {
+        self.header().id()
+    }
+
+    /// Whether the task is complete: its future has been dropped.
+    pub fn is_finished(&self) -> bool {
+        self.header().state.load().is_complete()
+    }
+
+    /// Lets the task be polled again, as its waker does.
+    pub fn wake(self: &Arc<Self>) {
+        self.borrow_task(TaskRef::wake_by_ref);
+    }
+
+    /// As [`JoinHandle::abort`](super::JoinHandle::abort).
+    pub fn abort(self: &Arc<Self>) {
+        self.borrow_task(TaskRef::abort);
+    }
+
+    /// Calls with a reference that is not counted: the registry's is, until the task is complete, and then nothing is done with
+    /// it. It comes from the `Arc`, as whoever frees the cell must have it from there.
+    fn borrow_task(self: &Arc<Self>, act: impl FnOnce(&TaskRef)) {
+        let header = Arc::as_ptr(self).cast::<Header>().cast_mut();
+        // SAFETY: the pointer of an `Arc` is not null.
+        let header = unsafe { NonNull::new_unchecked(header) };
+        // SAFETY: the `Arc` keeps the cell alive, of which the header is the front; the reference is not dropped.
+        act(&ManuallyDrop::new(unsafe { TaskRef::new(header) }));
+    }
+}
+
+impl<S, F: Future<Output = ()>, W> AsRef<S> for Stateful<S, F, W> {
+    fn as_ref(&self) -> &S {
+        self.state()
+    }
+}
+
+/// A task just made, not yet published: the references that it is born with.
+pub(crate) struct NewStateful<S, F: Future<Output = ()>, W> {
+    pub(crate) runnable: Runnable,
+    pub(crate) registered: TaskRef,
+    pub(crate) task: Arc<Stateful<S, F, W>>,
+}
+
+impl<S, F, W> NewStateful<S, F, W>
+where
+    S: Send + Sync + 'static,
+    F: Future<Output = ()> + Send + 'static,
+    W: Schedule + Clone,
+{
+    /// Makes a task of the future that `make` returns, which is given the task.
+    pub(crate) fn new(
+        state: S,
+        scheduler: W,
+        make: impl FnOnce(&Arc<Stateful<S, F, W>>) -> F,
+    ) -> Self {
+        let vtable = VtableOf::<F, W>::stateful::<S>();
+        let task = Arc::new(Stateful {
+            cell: Cell::vacant(scheduler, vtable),
+            state,
+        });
+        // Whoever wakes it from now on finds a newborn task, which nobody is to poll but for the one runnable [T4].
+        // PANIC: user code; the cell stays vacant, and nobody has its references.
+        let future = make(&task);
+        // SAFETY: the cell is vacant, and its runnable is made below.
+        unsafe { task.cell.store_future(future) };
+        let header = Arc::into_raw(task.clone()).cast::<Header>().cast_mut();
+        // SAFETY: the pointer of an `Arc` is not null.
+        let header = unsafe { NonNull::new_unchecked(header) };
+        // The count that `Snapshot::newborn_detached` says: one for each of these.
+        // SAFETY: a header that the count just taken keeps alive.
+        let registered = unsafe { TaskRef::new(header) };
+        // SAFETY: as above.
+        let runnable = Runnable::new(unsafe { TaskRef::new(header) });
+        Self {
+            runnable,
+            registered,
+            task,
+        }
+    }
+}
+
+impl<F: Future<Output = ()>, W: Schedule + Clone> VtableOf<F, W> {
+    fn stateful<S>() -> &'static Vtable {
+        const { &Self::vtable(free::<S, F, W>) }
+    }
+}
+
+/// # Safety
+///
+/// See `Vtable::dealloc`.
+unsafe fn free<S, F: Future<Output = ()>, W>(header: NonNull<Header>) {
+    let task = header.cast::<Stateful<S, F, W>>().as_ptr();
+    // SAFETY: `NewStateful::new` has given up a count of an `Arc` of this type, by this pointer. The last reference is gone,
+    // so nobody else takes it back.
+    let task = unsafe { Arc::from_raw(task) };
+    raw::ignore_panic(|| drop(task));
+}
+
+impl<S: fmt::Debug, F: Future<Output = ()>, W> fmt::Debug for Stateful<S, F, W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stateful")
+            .field("id", &self.id())
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}
