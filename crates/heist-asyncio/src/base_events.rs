@@ -21,9 +21,9 @@ use heist::time::Instant;
 use parking_lot::Mutex;
 use slab::Slab;
 
-use crate::cell::{AnyCell, Node};
 use crate::completion::{InternalCallback, Watcher};
 use crate::events::{EventLoop, Frame, FrameGuard, Handle, LoopTime};
+use crate::node::{AnyCell, Node};
 
 /// A coroutine wrapped as a task, without its result type.
 pub(crate) type LocalFuture = Pin<Box<dyn Future<Output = ()>>>;

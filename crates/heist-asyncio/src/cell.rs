@@ -15,14 +15,14 @@
 //! Every task has a cell, so its size counts: what few of them need is in [`Rare`], and a cell that is done has its
 //! error where it had its waiters.
 //!
-//! How a task waits on a cell: `wait.rs`; what a cell that completes runs: `completion.rs`. Tests: `tests/it`, and the
+//! How cells are held: `node.rs`; how a task waits on one: `wait.rs`; what a cell that completes runs: `completion.rs`. Tests: `tests/it`, and the
 //! scenario programs.
 
 use std::any::Any;
 use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::task::{Wake, Waker};
+use std::task::Waker;
 
 use parking_lot::{Mutex, MutexGuard};
 
@@ -31,22 +31,10 @@ use crate::contextvars::Context;
 use crate::events::{ErrorContext, EventLoop};
 use crate::exceptions::{Exception, InvalidStateError, Message, Result};
 use crate::few::Few;
+use crate::node::Node;
 use crate::step_flags::StepFlags;
 
-/// A cell whose result type is forgotten.
-pub(crate) type Node = Arc<dyn AnyCell>;
-
-/// What a cell offers without its result type.
-pub(crate) trait AnyCell: Send + Sync {
-    fn core(&self) -> &Core;
-    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
-    fn into_waker(self: Arc<Self>) -> Waker;
-}
-
-/// A future's or task's cell.
-pub(crate) struct Cell<T>(Core<Option<T>>);
-
-/// What a cell is made of; `V` is its result, whose type most do not know.
+/// A cell; `V` is its result, whose type most do not know.
 pub(crate) struct Core<V: ?Sized = dyn AnyValue> {
     /// What only a task has and what never changes.
     pub(crate) meta: Option<TaskMeta>,
@@ -155,7 +143,7 @@ pub(crate) struct Wait {
 
 // The promise of the module.
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<Cell<u64>>() <= 176);
+const _: () = assert!(size_of::<Core<Option<u64>>>() <= 176);
 
 impl<V: ?Sized> State<V> {
     pub(crate) fn is_done(&self) -> bool {
@@ -377,13 +365,9 @@ impl Core {
     }
 }
 
-impl<T: Send + 'static> Cell<T> {
-    pub(crate) fn future() -> Arc<Cell<T>> {
-        Cell::new(Role::Future, None)
-    }
-
-    pub(crate) fn new(role: Role, meta: Option<TaskMeta>) -> Arc<Cell<T>> {
-        Arc::new(Cell(Core {
+impl<T: Send + 'static> Core<Option<T>> {
+    pub(crate) fn new(role: Role, meta: Option<TaskMeta>) -> Core<Option<T>> {
+        Core {
             meta,
             cloning: Mutex::new(()),
             state: Mutex::new(State {
@@ -396,25 +380,12 @@ impl<T: Send + 'static> Cell<T> {
                 is_lent: false,
                 value: None,
             }),
-        }))
-    }
-
-    /// The typed cell behind a node, where the type is right.
-    pub(crate) fn from_node(node: Node) -> Option<Arc<Cell<T>>> {
-        node.into_any().downcast::<Cell<T>>().ok()
-    }
-
-    pub(crate) fn node(self: &Arc<Self>) -> Node {
-        self.clone()
-    }
-
-    pub(crate) fn core(&self) -> &Core {
-        &self.0
+        }
     }
 
     /// Locks the state, with the type of the value.
     pub(crate) fn lock(&self) -> Locked<'_, T> {
-        self.0.state.lock()
+        self.state.lock()
     }
 
     /// Moves the value out.
@@ -422,7 +393,7 @@ impl<T: Send + 'static> Cell<T> {
         while state.is_lent {
             drop(state);
             // Until it has been given back, `[C4]`.
-            drop(self.0.cloning.lock());
+            drop(self.cloning.lock());
             state = self.lock();
         }
         state.value.take()
@@ -433,7 +404,7 @@ impl<T: Send + 'static> Cell<T> {
     where
         T: Clone,
     {
-        let cloning = self.0.cloning.lock();
+        let cloning = self.cloning.lock();
         let mut state = self.lock();
         let value = state.value.take();
         state.is_lent = value.is_some();
@@ -459,7 +430,7 @@ impl<T: Send + 'static> Cell<T> {
 
     /// Sets the exception, unless the cell is done already: then it comes back.
     pub(crate) fn try_set_exception(&self, exception: Exception) -> Result<Completion, Exception> {
-        let is_task = self.0.meta.is_some();
+        let is_task = self.meta.is_some();
         let report_to = if is_task { None } else { EventLoop::running() };
         let mut state = self.lock();
         if state.is_done() {
@@ -467,35 +438,10 @@ impl<T: Send + 'static> Cell<T> {
         }
         Ok(state.complete_exception(exception, report_to))
     }
-
-    /// Sets the result and schedules what waits for it; false where the cell was done.
-    pub(crate) fn set_result(self: &Arc<Self>, value: T) -> bool {
-        match self.try_set_result(value) {
-            Ok(completion) => {
-                completion.dispatch(&self.node());
-                true
-            }
-            Err(value) => {
-                drop(value);
-                false
-            }
-        }
-    }
-
-    /// Sets the exception and schedules what waits for it; false where the cell was done.
-    pub(crate) fn set_exception(self: &Arc<Self>, exception: Exception) -> bool {
-        match self.try_set_exception(exception) {
-            Ok(completion) => {
-                completion.dispatch(&self.node());
-                true
-            }
-            Err(_) => false,
-        }
-    }
 }
 
 /// A value that is out of its cell to be cloned; it goes back.
-struct Lent<'a, T: Send + 'static>(&'a Cell<T>, Option<T>);
+struct Lent<'a, T: Send + 'static>(&'a Core<Option<T>>, Option<T>);
 
 impl<T: Send + 'static> Drop for Lent<'_, T> {
     fn drop(&mut self) {
@@ -505,42 +451,10 @@ impl<T: Send + 'static> Drop for Lent<'_, T> {
     }
 }
 
-impl<T: Send + 'static> AnyCell for Cell<T> {
-    fn core(&self) -> &Core {
-        &self.0
-    }
-
-    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
-        self
-    }
-
-    fn into_waker(self: Arc<Self>) -> Waker {
-        Waker::from(self)
-    }
-}
-
-/// Only tasks of the exact loop are woken this way: the step goes to the ready queue, once.
-impl<T: Send + 'static> Wake for Cell<T> {
-    fn wake(self: Arc<Self>) {
-        if let Some(meta) = &self.0.meta {
-            // ORDERING: AcqRel pairs with the store in `Exact::step`; what the waker published is seen by the step
-            // that clears the flag.
-            if !meta.scheduled.swap(true, Ordering::AcqRel) {
-                let event_loop = meta.event_loop.clone();
-                event_loop.push_step(self);
-            }
-        }
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.clone().wake();
-    }
-}
-
 /// "Future exception was never retrieved."
-impl<T> Drop for Cell<T> {
+impl<V: ?Sized> Drop for Core<V> {
     fn drop(&mut self) {
-        let Core { meta, state, .. } = &mut self.0;
+        let Core { meta, state, .. } = self;
         let state = state.get_mut();
         if !state.log_exception {
             return;
@@ -566,8 +480,4 @@ impl<T> Drop for Cell<T> {
             event_loop.call_exception_handler(&context);
         }
     }
-}
-
-pub(crate) fn is_same_node(a: &Node, b: &Node) -> bool {
-    std::ptr::addr_eq(Arc::as_ptr(a), Arc::as_ptr(b))
 }

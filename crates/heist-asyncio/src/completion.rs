@@ -5,10 +5,11 @@
 use std::sync::Arc;
 use std::task::Waker;
 
-use crate::cell::{Core, Node};
+use crate::cell::Core;
 use crate::contextvars::Context;
 use crate::events::EventLoop;
 use crate::few::Few;
+use crate::node::Node;
 
 /// An internal callback: it is given the cell that completed.
 pub(crate) type InternalCallback = Box<dyn FnOnce(&Node) + Send>;

@@ -16,12 +16,12 @@ use parking_lot::Mutex;
 
 use crate::asyncgens::Asyncgens;
 use crate::base_events::{Exact, Ready};
-use crate::cell::Node;
 use crate::completion::{InternalCallback, Watcher};
 use crate::contextvars::Context;
 use crate::exceptions::{Exception, Result, runtime_error};
 use crate::exits::Exit;
 use crate::loop_handle::LoopHandle;
+use crate::node::Node;
 use crate::parallel::Parallel;
 use crate::registry::Registry;
 use crate::tasks::{Task, TaskHandle};

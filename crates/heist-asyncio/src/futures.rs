@@ -7,11 +7,12 @@ use std::fmt;
 use std::future::IntoFuture;
 use std::sync::Arc;
 
-use crate::cell::{Cell, Node, Status, is_same_node};
+use crate::cell::Status;
 use crate::completion::add_user;
 use crate::contextvars::Context;
 use crate::events::{EventLoop, snapshot_context};
 use crate::exceptions::{Exception, InvalidStateError, Result, runtime_error};
+use crate::node::{CellRef, Node, is_same_node, new_future, with_type};
 use crate::tasks::cancel::cancel;
 use crate::wait::{Waiting, fetch_clone, fetch_take, value_of};
 
@@ -29,7 +30,7 @@ use crate::wait::{Waiting, fetch_clone, fetch_take, value_of};
 /// });
 /// assert_eq!(answer.unwrap(), 42);
 /// ```
-pub struct Future<T: Send + 'static>(pub(crate) Arc<Cell<T>>);
+pub struct Future<T: Send + 'static>(pub(crate) CellRef<T>);
 
 /// The number of a done callback, to remove it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +39,7 @@ pub struct CallbackId(Option<u32>);
 impl<T: Send + 'static> Future<T> {
     /// A pending future (`loop.create_future`).
     pub fn new() -> Future<T> {
-        Future(Cell::future())
+        Future(new_future())
     }
 
     pub(crate) fn node(&self) -> Node {
@@ -75,7 +76,7 @@ impl<T: Send + 'static> Future<T> {
         T: Clone,
     {
         self.outcome()?;
-        value_of(fetch_clone(&self.0, self.0.lock()))
+        value_of(fetch_clone(self.0.typed(), self.0.lock()))
     }
 
     /// Moves the result out: later readers find none.
@@ -84,7 +85,7 @@ impl<T: Send + 'static> Future<T> {
     /// As [`Future::result`].
     pub fn take_result(&self) -> Result<T> {
         self.outcome()?;
-        value_of(fetch_take(&self.0, self.0.lock()))
+        value_of(fetch_take(self.0.typed(), self.0.lock()))
     }
 
     fn outcome(&self) -> Result<()> {
@@ -168,7 +169,7 @@ impl<T: Send + 'static> Future<T> {
             return CallbackId(None);
         };
         let callback = Box::new(move |node: Node| {
-            if let Some(cell) = Cell::from_node(node) {
+            if let Some(cell) = with_type(node) {
                 callback(&Future(cell));
             }
         });

@@ -15,9 +15,9 @@ use heist::runtime::Runtime;
 use parking_lot::Mutex;
 use signal_hook::consts::SIGINT;
 
-use crate::cell::Node;
 use crate::events::EventLoop;
 use crate::exceptions::{Exception, KeyboardInterrupt, Result};
+use crate::node::Node;
 use crate::tasks::TaskHandle;
 
 /// What the process knows of its Ctrl-C.

@@ -21,6 +21,7 @@ mod futures;
 mod interrupts;
 mod locks;
 mod loop_handle;
+mod node;
 mod parallel;
 mod queues;
 mod registry;

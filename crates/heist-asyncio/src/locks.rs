@@ -10,25 +10,26 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::cell::Cell;
 use crate::completion::Completion;
 use crate::exceptions::{Result, runtime_error};
+use crate::node::{CellRef, new_future};
 use crate::wait::WaitNode;
 
-pub(crate) type Waiter = Arc<Cell<()>>;
+pub(crate) type Waiter = CellRef<()>;
 
 /// A waiter that was completed under its primitive's lock, to be scheduled after it.
 pub(crate) type Woken = (Waiter, Completion);
 
 pub(crate) fn dispatch(woken: impl IntoIterator<Item = Woken>) {
     for (waiter, completion) in woken {
-        completion.dispatch(&(waiter as crate::cell::Node));
+        completion.dispatch(&(waiter as crate::node::Node));
     }
 }
 
 /// Completes a waiter unless it is done.
 pub(crate) fn wake(waiter: &Waiter) -> Option<Woken> {
     waiter
+        .typed()
         .try_set_result(())
         .ok()
         .map(|completion| (waiter.clone(), completion))
@@ -102,7 +103,7 @@ impl Lock {
                 state.locked = true;
                 return Ok(LockGuard(Some(self.clone())));
             }
-            let waiter = Cell::future();
+            let waiter = new_future();
             state.waiters.push_back(waiter.clone());
             waiter
         };
@@ -256,7 +257,7 @@ impl Event {
             if state.set {
                 return Ok(());
             }
-            let waiter = Cell::future();
+            let waiter = new_future();
             state.waiters.push_back(waiter.clone());
             waiter
         };
@@ -361,7 +362,7 @@ impl Condition {
         if !self.locked() {
             return Err(runtime_error("cannot wait on un-acquired lock"));
         }
-        let waiter = Cell::future();
+        let waiter = new_future();
         // In line before the lock is free: on many threads a notification may come at once.
         self.waiters.lock().push_back(waiter.clone());
         let mut queued = ConditionQueued {

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use heist::runtime;
+use heist::runtime::Spawner;
 use heist::time::Instant;
 use parking_lot::Mutex;
 
@@ -17,7 +17,7 @@ use crate::events::{EventLoop, Handle, LoopTime};
 const BATCH: usize = 64;
 
 pub(crate) struct Parallel {
-    handle: runtime::Handle,
+    spawner: Spawner,
     start: Instant,
     serial: Mutex<Serial>,
     closed: AtomicBool,
@@ -32,9 +32,9 @@ struct Serial {
 
 impl Parallel {
     /// To be called inside the runtime, whose clock it takes.
-    pub(crate) fn new(handle: runtime::Handle) -> Parallel {
+    pub(crate) fn new(spawner: Spawner) -> Parallel {
         Parallel {
-            handle,
+            spawner,
             start: Instant::now(),
             serial: Mutex::default(),
             closed: AtomicBool::new(false),
@@ -65,7 +65,11 @@ impl Parallel {
 
     #[track_caller]
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        drop(self.handle.spawn(task));
+        drop(self.spawner.spawn(task));
+    }
+
+    pub(crate) fn spawner(&self) -> Spawner {
+        self.spawner
     }
 
     /// Puts a callback at the end of the serial queue.
@@ -96,7 +100,7 @@ impl Parallel {
     pub(crate) fn push_timer(&self, event_loop: &EventLoop, handle: &Handle, on_serial: bool) {
         let deadline = self.instant(handle.due());
         let (event_loop, timed) = (event_loop.clone(), handle.clone());
-        let task = self.handle.spawn(async move {
+        let task = self.spawner.spawn(async move {
             heist::time::sleep_until(deadline).await;
             match event_loop.parallel() {
                 Some(parallel) if on_serial => parallel.push(&event_loop, timed),

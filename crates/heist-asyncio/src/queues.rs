@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::cell::Cell;
 use crate::exceptions::{QueueEmpty, QueueFull, QueueShutDown, Result, value_error};
 use crate::locks::{Event, Waiter, Woken, dispatch};
+use crate::node::new_future;
 use crate::wait::WaitNode;
 
 /// Where a queue keeps its items: what subclasses override in Python (`_init`, `_put`, `_get`).
@@ -191,7 +191,7 @@ impl<S> State<S> {
     fn wake_up_next(&mut self, line: Line) -> Option<Woken> {
         let line = self.line(line);
         while let Some(waiter) = line.pop_front() {
-            if let Ok(completion) = waiter.try_set_result(()) {
+            if let Ok(completion) = waiter.typed().try_set_result(()) {
                 return Some((waiter, completion));
             }
         }
@@ -352,7 +352,7 @@ impl<T: Send + 'static, S: QueueStore<T>> Queue<T, S> {
     }
 
     async fn stand_in_line(&self, line: Line) -> Result<()> {
-        let waiter = Cell::future();
+        let waiter = new_future();
         {
             let mut state = self.0.state.lock();
             // On many threads the queue may have changed since it was found wanting.

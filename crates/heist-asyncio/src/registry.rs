@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
-use crate::cell::{AnyCell, Node, TaskMeta};
+use crate::cell::TaskMeta;
+use crate::node::{AnyCell, Node};
 
 /// So many threads have a shard for themselves.
 const SHARDS: usize = 16;

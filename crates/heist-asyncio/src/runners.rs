@@ -16,13 +16,14 @@ use std::time::Duration;
 use heist::runtime::{self, LocalRuntime, Runtime};
 
 use crate::base_events::{Coroutines, Exact, Idle, MAIN_SLOT, Main, NO_SLOT, run_passes};
-use crate::cell::{AnyCell, Node, Status};
+use crate::cell::Status;
 use crate::completion::add_internal;
 use crate::contextvars::{Context, copy_context};
 use crate::events::{Body, ErrorContext, EventLoop, Frame, FrameGuard, LoopTime};
 use crate::exceptions::{DeadlockError, Exception, Result, runtime_error};
 #[cfg(unix)]
 use crate::interrupts::Interrupts;
+use crate::node::{AnyCell, Node, new_cell};
 use crate::parallel::Parallel;
 use crate::tasks::{Builder, TaskFuture, TaskHandle, gather_nodes};
 use crate::wait::{WaitNode, fetch_take, value_of};
@@ -176,7 +177,7 @@ impl Runner {
             let runtime = builder.build()?;
             let body = {
                 let _inside = runtime.enter();
-                Body::Parallel(Parallel::new(runtime.handle().clone()))
+                Body::Parallel(Parallel::new(runtime.handle().spawner()))
             };
             return Ok((Core::Many(runtime), body));
         }
@@ -240,7 +241,7 @@ impl Runner {
         let open = self.open()?;
         let context = context.unwrap_or_else(|| open.context.clone());
         let builder = Builder::new().on(open.event_loop.clone()).context(context);
-        let cell = builder.prepare::<T>(MAIN_SLOT)?;
+        let cell = new_cell(builder.prepare::<T>(MAIN_SLOT)?);
         let node = cell.node();
         open.event_loop.0.exit.begin_run();
         #[cfg(unix)]
@@ -260,7 +261,7 @@ impl Runner {
         let late = open.event_loop.0.exit.take();
         result
             .and(late)
-            .and_then(|()| value_of(fetch_take(&cell, cell.lock())))
+            .and_then(|()| value_of(fetch_take(cell.typed(), cell.lock())))
     }
 
     /// Cancels the tasks that are left and waits for them, then closes the loop. A second call does nothing.
@@ -467,12 +468,12 @@ impl Open {
     /// Runs what belongs to the closing, as a task of the loop.
     fn run_closing(&self, coroutine: impl Future<Output = Result<()>>) -> Result<()> {
         let frame = self.frame();
-        let cell = Builder::new()
+        let core = Builder::new()
             .on(self.event_loop.clone())
             .prepare::<()>(MAIN_SLOT)?;
+        let node = new_cell(core).into_node();
         drop(frame);
-        let node = cell.node();
-        self.run_main(&node, TaskFuture::new(cell, coroutine))
+        self.run_main(&node, TaskFuture::new(node.clone(), coroutine))
     }
 
     fn report(&self, node: &Node) {

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::cell::Cell;
 use crate::exceptions::{Result, value_error};
 use crate::locks::{Waiter, Woken, dispatch, remove, wake};
+use crate::node::new_future;
 use crate::wait::WaitNode;
 
 /// A counter of permits (`asyncio.Semaphore`). A clone is the same semaphore.
@@ -84,7 +84,7 @@ impl Semaphore {
                 state.value -= 1;
                 return Ok(SemaphoreGuard(Some(self.clone())));
             }
-            let waiter = Cell::future();
+            let waiter = new_future();
             state.waiters.push_back(waiter.clone());
             waiter
         };

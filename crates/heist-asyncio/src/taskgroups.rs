@@ -12,11 +12,12 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::cell::{Cell, Node, Status, is_same_node};
+use crate::cell::Status;
 use crate::completion::add_internal;
 use crate::contextvars::Context;
 use crate::events::{ErrorContext, EventLoop, get_running_loop};
 use crate::exceptions::{Exception, ExceptionGroup, Result, runtime_error};
+use crate::node::{CellRef, Node, is_same_node, new_future};
 use crate::tasks::{Builder, Task, TaskHandle, current_task, poll_scope};
 use crate::wait::WaitNode;
 
@@ -57,7 +58,7 @@ struct State {
     n_announced: usize,
     errors: Vec<Exception>,
     exit_error: Option<Exception>,
-    on_completed: Option<Arc<Cell<()>>>,
+    on_completed: Option<CellRef<()>>,
 }
 
 impl State {
@@ -66,7 +67,7 @@ impl State {
     }
 
     /// What the exit waits on, where no child is left.
-    fn completed_waiter(&self) -> Option<Arc<Cell<()>>> {
+    fn completed_waiter(&self) -> Option<CellRef<()>> {
         if self.is_empty() {
             self.on_completed.clone()
         } else {
@@ -388,7 +389,7 @@ impl TaskGroup {
                     state.on_completed = None;
                     return;
                 }
-                state.on_completed.get_or_insert_with(Cell::future).clone()
+                state.on_completed.get_or_insert_with(new_future).clone()
             };
             if let Err(error) = WaitNode::new(waiter).await {
                 if error.is_cancelled() && !self.is_aborting() {

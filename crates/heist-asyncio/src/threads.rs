@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use crate::cell::Cell;
 use crate::completion::add_internal;
 use crate::contextvars::Context;
 use crate::events::{EventLoop, Frame, FrameGuard, get_running_loop, snapshot_context};
 use crate::exceptions::{Exception, PanicError, Result, TimeoutError, runtime_error};
 use crate::futures::Future;
+use crate::node::{CellRef, new_future};
 use crate::tasks::TaskHandle;
 use crate::wait::{fetch_take, value_of};
 
@@ -48,7 +48,7 @@ pub fn run_in_executor<R: Send + 'static>(
 }
 
 /// Forgets its future as cancelled where it is dropped before it ran: the pool was shut down.
-struct Work<R: Send + 'static>(Option<Arc<Cell<R>>>);
+struct Work<R: Send + 'static>(Option<CellRef<R>>);
 
 impl<R: Send + 'static> Drop for Work<R> {
     fn drop(&mut self) {
@@ -63,7 +63,7 @@ fn submit<R: Send + 'static>(
     context: Option<Context>,
     function: impl FnOnce() -> Result<R> + Send + 'static,
 ) -> Future<R> {
-    let cell = Cell::<R>::future();
+    let cell = new_future::<R>();
     let mut work = Work(Some(cell.clone()));
     let call = move || {
         let Some(cell) = work.0.take().filter(|cell| !cell.core().is_cancelled()) else {
@@ -186,7 +186,7 @@ pub fn run_coroutine_threadsafe<T: Send + 'static>(
     let outside = FrameGuard::enter(Frame::default());
     let arrive = move |_: &_| {
         let outcome = cell.core().state.lock().outcome();
-        let result = outcome.and_then(|()| value_of(fetch_take(&cell, cell.lock())));
+        let result = outcome.and_then(|()| value_of(fetch_take(cell.typed(), cell.lock())));
         *filled.0.lock() = Slot::Arrived(result);
         filled.1.notify_all();
     };

@@ -7,15 +7,15 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use parking_lot::MutexGuard;
 
-use crate::cell::{AnyCell, AnyValue, Cell, Core, Locked, Node, State, Wait};
+use crate::cell::{AnyValue, Core, Locked, State, Wait};
 use crate::completion::Entry;
 use crate::events::{current_node, with_task};
 use crate::exceptions::{Exception, InvalidStateError, Message, Result, runtime_error};
+use crate::node::{AnyCell, CellRef, Node};
 use crate::step_flags::StepFlags;
 
 /// Where a leaf stands.
@@ -239,17 +239,20 @@ impl Drop for WaitNode {
 }
 
 /// How a value leaves its cell.
-pub(crate) type Fetch<T> = fn(&Cell<T>, Locked<'_, T>) -> Option<T>;
+pub(crate) type Fetch<T> = fn(&Core<Option<T>>, Locked<'_, T>) -> Option<T>;
 
 pub(crate) fn fetch_clone<T: Clone + Send + 'static>(
-    cell: &Cell<T>,
+    cell: &Core<Option<T>>,
     state: Locked<'_, T>,
 ) -> Option<T> {
     drop(state);
     cell.clone_value()
 }
 
-pub(crate) fn fetch_take<T: Send + 'static>(cell: &Cell<T>, state: Locked<'_, T>) -> Option<T> {
+pub(crate) fn fetch_take<T: Send + 'static>(
+    cell: &Core<Option<T>>,
+    state: Locked<'_, T>,
+) -> Option<T> {
     cell.take_from(state)
 }
 
@@ -265,7 +268,7 @@ pub struct Waiting<T: Send + 'static> {
 
 /// A cell, and how its value is fetched.
 struct Fetched<T: Send + 'static> {
-    cell: Arc<Cell<T>>,
+    cell: CellRef<T>,
     fetch: Fetch<T>,
 }
 
@@ -286,12 +289,12 @@ impl<T: Send + 'static> Waited for Fetched<T> {
     }
 
     fn fetch(&self, state: Locked<'_, T>) -> Option<T> {
-        (self.fetch)(&self.cell, state)
+        (self.fetch)(self.cell.typed(), state)
     }
 }
 
 impl<T: Send + 'static> Waiting<T> {
-    pub(crate) fn new(cell: Arc<Cell<T>>, fetch: Fetch<T>) -> Waiting<T> {
+    pub(crate) fn new(cell: CellRef<T>, fetch: Fetch<T>) -> Waiting<T> {
         Waiting {
             fetched: Fetched { cell, fetch },
             registration: Registration::New,

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::cell::Cell;
 use crate::completion::add_internal;
 use crate::events::{EventLoop, TimerHandle};
 use crate::exceptions::{Exception, Result, TimeoutError};
 use crate::futures::Future;
+use crate::node::CellRef;
 use crate::queues::Queue;
 use crate::tasks::{Child, IntoTask};
 use crate::wait::{Fetch, value_of};
@@ -26,14 +26,14 @@ pub struct AsCompleted<T: Send + 'static> {
 }
 
 struct Shared<T: Send + 'static> {
-    done: Queue<Option<Arc<Cell<T>>>>,
+    done: Queue<Option<CellRef<T>>>,
     todo: Mutex<Todo<T>>,
 }
 
 struct Todo<T: Send + 'static> {
     waiting: VecDeque<(Child<T>, Option<u32>)>,
     /// How the result of each is read, as long as nobody did.
-    fetches: Vec<(Arc<Cell<T>>, Fetch<T>)>,
+    fetches: Vec<(CellRef<T>, Fetch<T>)>,
     timer: Option<TimerHandle>,
 }
 
@@ -70,7 +70,7 @@ pub fn as_completed<T: Send + 'static>(
     let mut seen = std::collections::HashSet::new();
     for awaitable in awaitables {
         let child = awaitable.into_task();
-        if seen.insert(Arc::as_ptr(&child.0) as usize) {
+        if seen.insert(Arc::as_ptr(&child.0).addr()) {
             children.push(child);
         }
     }
@@ -118,7 +118,7 @@ pub fn as_completed<T: Send + 'static>(
 }
 
 impl<T: Send + 'static> Shared<T> {
-    fn completed(&self, cell: &Arc<Cell<T>>) {
+    fn completed(&self, cell: &CellRef<T>) {
         let mut todo = self.todo.lock();
         let Some(idx) = todo
             .waiting
@@ -155,7 +155,7 @@ impl<T: Send + 'static> Shared<T> {
     }
 
     /// How the result of a completed one is read, once.
-    fn fetch(&self, cell: &Arc<Cell<T>>) -> Option<Fetch<T>> {
+    fn fetch(&self, cell: &CellRef<T>) -> Option<Fetch<T>> {
         let mut todo = self.todo.lock();
         let idx = todo
             .fetches
@@ -180,7 +180,7 @@ impl<T: Send + 'static> AsCompleted<T> {
             value_of(
                 self.shared
                     .fetch(&cell)
-                    .and_then(|fetch| fetch(&cell, cell.lock())),
+                    .and_then(|fetch| fetch(cell.typed(), cell.lock())),
             )
         }))
     }
@@ -203,7 +203,7 @@ impl<T: Send + 'static> AsCompleted<T> {
         self.n_left == 0
     }
 
-    async fn next_cell(&mut self) -> Option<Result<Arc<Cell<T>>>> {
+    async fn next_cell(&mut self) -> Option<Result<CellRef<T>>> {
         if self.n_left == 0 {
             return None;
         }

@@ -10,9 +10,10 @@
 use std::sync::Arc;
 use std::task::Waker;
 
-use crate::cell::{Node, Role, Wait, is_same_node};
+use crate::cell::{Role, Wait};
 use crate::completion::Completion;
 use crate::exceptions::Message;
+use crate::node::{Node, is_same_node};
 use crate::step_flags::StepFlags;
 
 /// What a cell does with a request.

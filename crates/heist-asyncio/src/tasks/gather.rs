@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
-use crate::cell::{Cell, Node, Role, Status};
+use crate::cell::{Core, Role, Status};
 use crate::completion::{Watcher, watch_all};
 use crate::events::EventLoop;
 use crate::exceptions::{Exception, Message, Result};
 use crate::futures::Future;
+use crate::node::{CellRef, Node, new_cell, new_future};
 use crate::tasks::cancel::cancel;
 use crate::tasks::{Child, IntoTask};
 use crate::wait::{Fetch, Waiting, fetch_clone, fetch_take, value_of};
@@ -21,7 +22,7 @@ use crate::wait::{Fetch, Waiting, fetch_clone, fetch_take, value_of};
 /// Awaiting it moves the results out; cancelling it cancels every child that is not done.
 #[must_use = "the children run anyway, but their results and exceptions should be seen"]
 pub struct Gathering<T: Send + 'static> {
-    pub(crate) cell: Arc<Cell<T>>,
+    pub(crate) cell: CellRef<T>,
 }
 
 impl<T: Send + 'static> Gathering<T> {
@@ -146,7 +147,7 @@ fn fetch_all<T: Send + 'static>(children: Vec<Child<T>>) -> Vec<impl FnOnce() ->
     let read = |Child(cell, fetch): Child<T>| {
         move || {
             let fetch: Fetch<T> = fetch;
-            value_of(fetch(&cell, cell.lock()))
+            value_of(fetch(cell.typed(), cell.lock()))
         }
     };
     children.into_iter().map(read).collect()
@@ -170,7 +171,7 @@ pub(super) fn outcome(node: &Node) -> Result<()> {
 type Finish<R> = Box<dyn FnOnce(&[Node]) -> Result<R> + Send>;
 
 struct Shared<R: Send + 'static> {
-    outer: Arc<Cell<R>>,
+    outer: CellRef<R>,
     children: Arc<[Node]>,
     exact_loop: Option<EventLoop>,
     return_exceptions: bool,
@@ -188,7 +189,7 @@ pub(crate) fn gather_nodes<R: Send + 'static>(
     finish: Finish<R>,
 ) -> Gathering<R> {
     if children.is_empty() {
-        let outer = Cell::future();
+        let outer = new_future();
         match finish(&[]) {
             Ok(value) => outer.set_result(value),
             Err(error) => outer.set_exception(error),
@@ -196,13 +197,11 @@ pub(crate) fn gather_nodes<R: Send + 'static>(
         return Gathering { cell: outer };
     }
     let children: Arc<[Node]> = children.into();
-    let outer = Cell::new(
-        Role::Gather {
-            children: children.clone(),
-            cancel_requested: false,
-        },
-        None,
-    );
+    let role = Role::Gather {
+        children: children.clone(),
+        cancel_requested: false,
+    };
+    let outer = new_cell(Core::new(role, None));
     let different = different(&children);
     let shared = Arc::new(Shared {
         outer: outer.clone(),

@@ -2,8 +2,8 @@
 //!
 //! The macros only make a tuple of their arguments; the rules are the function's, in `gather.rs`.
 
-use crate::cell::Node;
 use crate::exceptions::Result;
+use crate::node::Node;
 use crate::tasks::gather::outcome;
 use crate::tasks::{Child, Gathering, IntoTask, gather_nodes};
 use crate::wait::value_of;
@@ -73,7 +73,7 @@ pub trait GatherTuple<R: Send + 'static> {
 
 /// Reads a child's result, once.
 fn read<T: Send + 'static>(Child(cell, fetch): Child<T>) -> Result<T> {
-    value_of(fetch(&cell, cell.lock()))
+    value_of(fetch(cell.typed(), cell.lock()))
 }
 
 macro_rules! tuple {

@@ -7,11 +7,10 @@
 use std::fmt;
 use std::future::{Future as StdFuture, IntoFuture};
 use std::pin::Pin;
-use std::sync::Arc;
 
-use crate::cell::{Cell, Node};
 use crate::exceptions::Result;
 use crate::futures::Future;
+use crate::node::{CellRef, Node};
 use crate::tasks::{Task, create_task};
 use crate::wait::{Fetch, Waiting, fetch_clone, fetch_take};
 
@@ -74,7 +73,7 @@ awaitable!(
 );
 
 /// A task or future that somebody collects the result of.
-pub struct Child<T: Send + 'static>(pub(crate) Arc<Cell<T>>, pub(crate) Fetch<T>);
+pub struct Child<T: Send + 'static>(pub(crate) CellRef<T>, pub(crate) Fetch<T>);
 
 impl<T: Send + 'static> fmt::Debug for Child<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -6,18 +6,19 @@
 use std::fmt;
 use std::future::IntoFuture;
 use std::panic::Location;
-use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Weak};
 use std::task::{Context, Waker};
 
+use heist::runtime::Spawner;
+
 use crate::base_events::{LocalFuture, NO_SLOT, Ready, driven_here};
-use crate::cell::{AnyCell, Cell, Node, Role, TaskMeta, TaskState, is_same_node};
+use crate::cell::{Core, Role, TaskMeta, TaskState};
 use crate::contextvars;
-use crate::events::{Body, EventLoop, current_node, snapshot_context};
+use crate::events::{EventLoop, current_node, snapshot_context};
 use crate::exceptions::{Exception, Result, runtime_error};
 use crate::futures::{CallbackId, Future};
-use crate::parallel::Parallel;
+use crate::node::{AnyCell, CellRef, Node, is_same_node, new_cell, spawn_cell};
 use crate::registry::next_id;
 use crate::step_flags::StepFlags;
 use crate::wait::{Waiting, fetch_clone, fetch_take};
@@ -63,7 +64,7 @@ pub use wrap::{wrap_future, wrap_join_handle};
 /// });
 /// assert_eq!(total.unwrap(), 42);
 /// ```
-pub struct Task<T: Send + 'static>(pub(crate) Arc<Cell<T>>);
+pub struct Task<T: Send + 'static>(pub(crate) CellRef<T>);
 
 /// Any task, whatever its result: to cancel it, name it, or see whether it is done.
 #[derive(Clone)]
@@ -402,36 +403,31 @@ impl Builder {
         F: std::future::Future<Output = Result<T>> + Send + 'static,
     {
         let eager = self.eager;
-        let cell = self.prepare(NO_SLOT)?;
-        let Some(meta) = &cell.core().meta else {
+        let core = self.prepare::<T>(NO_SLOT)?;
+        let Some(meta) = &core.meta else {
             return Err(runtime_error("no loop"));
         };
         let event_loop = &meta.event_loop;
-        let node = || cell.node();
-        match &event_loop.0.body {
-            Body::Exact(exact) => match driven_here(event_loop) {
-                Some(coroutines) => {
-                    coroutines.insert(&node(), Box::pin(TaskFuture::new(cell.clone(), coroutine)));
-                    start(
-                        event_loop,
-                        node(),
-                        eager.unwrap_or_else(|| event_loop.is_eager()),
-                    );
-                }
-                None => exact.push(Ready::Adopt(
-                    node(),
-                    Box::pin(TaskFuture::new(cell.clone(), coroutine)),
-                )),
-            },
-            Body::Parallel(parallel) => {
-                let future = TaskFuture::new(cell.clone(), coroutine);
-                let eager = eager.unwrap_or_else(|| event_loop.is_eager());
-                if eager && EventLoop::running().as_ref() == Some(event_loop) {
-                    start_in_parallel(parallel, Box::pin(future));
-                } else {
-                    parallel.spawn(future);
-                }
+        let eager = eager.unwrap_or_else(|| event_loop.is_eager());
+        if let Some(parallel) = event_loop.parallel() {
+            let spawner = parallel.spawner();
+            let starts = eager && EventLoop::running().as_ref() == Some(event_loop);
+            return Ok(Task(if starts {
+                start_in_parallel(spawner, core, coroutine)
+            } else {
+                spawn_cell(spawner, core, coroutine)
+            }));
+        }
+        let event_loop = event_loop.clone();
+        let cell = new_cell(core);
+        let future = Box::pin(TaskFuture::new(cell.node(), coroutine));
+        match (driven_here(&event_loop), event_loop.exact()) {
+            (Some(coroutines), _) => {
+                coroutines.insert(&cell.node(), future);
+                start(&event_loop, cell.node(), eager);
             }
+            (None, Some(exact)) => exact.push(Ready::Adopt(cell.node(), future)),
+            (None, None) => {}
         }
         Ok(Task(cell))
     }
@@ -447,30 +443,30 @@ impl Builder {
         F: std::future::Future<Output = Result<T>> + 'static,
     {
         let eager = self.eager;
-        let cell = self.prepare(NO_SLOT)?;
-        let Some(meta) = &cell.core().meta else {
-            return Err(runtime_error("no loop"));
-        };
-        let event_loop = &meta.event_loop;
-        let Some(coroutines) = driven_here(event_loop) else {
-            event_loop.0.tasks.forget(meta);
+        let core = self.prepare(NO_SLOT)?;
+        let running = core.meta.as_ref().and_then(|meta| {
+            let event_loop = meta.event_loop.clone();
+            Some((driven_here(&event_loop)?, event_loop))
+        });
+        let Some((coroutines, event_loop)) = running else {
             return Err(runtime_error(
                 "a task that is not Send needs a loop of the current thread",
             ));
         };
-        let future: LocalFuture = Box::pin(TaskFuture::new(cell.clone(), coroutine));
+        let cell = new_cell(core);
+        let future: LocalFuture = Box::pin(TaskFuture::new(cell.node(), coroutine));
         coroutines.insert(&cell.node(), future);
         start(
-            event_loop,
+            &event_loop,
             cell.node(),
             eager.unwrap_or_else(|| event_loop.is_eager()),
         );
         Ok(Task(cell))
     }
 
-    /// The cell of a task to be, in the registry of its loop.
+    /// The cell of a task to be.
     #[track_caller]
-    pub(crate) fn prepare<T: Send + 'static>(self, slot: u32) -> Result<Arc<Cell<T>>> {
+    pub(crate) fn prepare<T: Send + 'static>(self, slot: u32) -> Result<Core<Option<T>>> {
         let event_loop = match self.event_loop {
             Some(event_loop) => event_loop.of_this_thread(false).0,
             None => {
@@ -498,15 +494,11 @@ impl Builder {
             context,
             ..TaskState::default()
         };
-        let cell = Cell::new(Role::Task(task), Some(meta));
+        let core = Core::new(Role::Task(task), Some(meta));
         if let Some(name) = self.name {
-            cell.core().state.lock().set_name(name);
+            core.lock().set_name(name);
         }
-        if let Some(meta) = &cell.core().meta {
-            let weak: Weak<Cell<T>> = Arc::downgrade(&cell);
-            meta.event_loop.0.tasks.insert(weak);
-        }
-        Ok(cell)
+        Ok(core)
     }
 }
 
@@ -521,16 +513,21 @@ fn start(event_loop: &EventLoop, node: Node, eager: bool) {
 }
 
 /// Runs a task's first step here and now; one that suspends goes on as a task of the core.
-fn start_in_parallel(
-    parallel: &Parallel,
-    mut future: Pin<Box<impl std::future::Future<Output = ()> + Send + 'static>>,
-) {
+#[track_caller]
+fn start_in_parallel<T, F>(spawner: Spawner, core: Core<Option<T>>, coroutine: F) -> CellRef<T>
+where
+    T: Send + 'static,
+    F: std::future::Future<Output = Result<T>> + Send + 'static,
+{
+    let cell = new_cell(core);
+    let mut future = Box::pin(TaskFuture::new(cell.node(), coroutine));
     // The core polls a new task at once, so nothing can be missed by a waker that wakes nobody: each future is asked
     // again, and given a waker then.
     let mut cx = Context::from_waker(Waker::noop());
     if future.as_mut().poll(&mut cx).is_pending() {
-        parallel.spawn(future);
+        drop(spawner.spawn(future));
     }
+    cell
 }
 
 /// Creates a task of a coroutine on the running loop (`asyncio.create_task`).

@@ -2,14 +2,14 @@
 
 use std::fmt;
 use std::future::IntoFuture;
-use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::cell::{Cell, Status};
+use crate::cell::Status;
 use crate::completion::add_internal;
 use crate::exceptions::{Message, Result};
 use crate::futures::Future;
+use crate::node::{CellRef, new_future};
 use crate::tasks::cancel::cancel;
 use crate::tasks::{Child, IntoTask};
 use crate::wait::{Fetch, Waiting, fetch_clone, fetch_take, value_of};
@@ -17,7 +17,7 @@ use crate::wait::{Fetch, Waiting, fetch_clone, fetch_take, value_of};
 /// What [`shield`] gives: awaiting it moves the result out.
 #[must_use = "the task runs anyway, but its exception should be seen"]
 pub struct Shielded<T: Send + 'static> {
-    cell: Arc<Cell<T>>,
+    cell: CellRef<T>,
     fetch: Fetch<T>,
 }
 
@@ -89,7 +89,7 @@ pub fn shield<T: Send + 'static>(awaitable: impl IntoTask<T>) -> Shielded<T> {
     if inner.core().is_done() {
         return Shielded { cell: inner, fetch };
     }
-    let outer = Cell::<T>::future();
+    let outer = new_future::<T>();
     let inner_node = inner.node();
     let id = {
         let outer = outer.clone();
@@ -108,7 +108,7 @@ pub fn shield<T: Send + 'static>(awaitable: impl IntoTask<T>) -> Shielded<T> {
     }
 }
 
-fn inner_done<T: Send + 'static>(inner: &Arc<Cell<T>>, fetch: Fetch<T>, outer: &Arc<Cell<T>>) {
+fn inner_done<T: Send + 'static>(inner: &CellRef<T>, fetch: Fetch<T>, outer: &CellRef<T>) {
     if outer.core().is_cancelled() {
         // Marks the exception as seen.
         inner.core().state.lock().log_exception = false;
@@ -125,7 +125,7 @@ fn inner_done<T: Send + 'static>(inner: &Arc<Cell<T>>, fetch: Fetch<T>, outer: &
     };
     let result = match failure {
         Some(error) => Err(error),
-        None => value_of(fetch(inner, inner.lock())),
+        None => value_of(fetch(inner.typed(), inner.lock())),
     };
     match result {
         Ok(value) => outer.set_result(value),

@@ -2,13 +2,12 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::cell::Cell;
 use crate::events::{TimerHandle, get_running_loop, with_task};
 use crate::exceptions::{Exception, Result};
+use crate::node::{CellRef, new_future};
 use crate::wait::{WaitNode, take_mark};
 
 /// Waits for a time (`asyncio.sleep`). A zero delay yields once: everything that is ready goes first.
@@ -23,7 +22,7 @@ pub async fn sleep(delay: Duration) -> Result<()> {
         return yield_now().await;
     }
     let event_loop = get_running_loop()?;
-    let future = Cell::<()>::future();
+    let future = new_future::<()>();
     if event_loop.parallel().is_some() {
         let wait = WaitNode::new(future.clone());
         return CoreSleep {
@@ -56,7 +55,7 @@ pub async fn sleep_with<T>(delay: Duration, value: T) -> Result<T> {
 
 /// A sleep on many threads: the core's timer wakes the task itself, and the cell is there to be cancelled.
 struct CoreSleep {
-    future: Arc<Cell<()>>,
+    future: CellRef<()>,
     wait: WaitNode,
     sleep: heist::time::Sleep,
 }
@@ -71,7 +70,7 @@ impl Future for CoreSleep {
             return poll;
         }
         // The waiter is this very task, which is awake.
-        drop(this.future.try_set_result(()));
+        drop(this.future.typed().try_set_result(()));
         Pin::new(&mut this.wait).poll(cx)
     }
 }

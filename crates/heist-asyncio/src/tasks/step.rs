@@ -9,30 +9,30 @@ use std::any::Any;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use crate::cell::{Cell, Core, Node};
+use crate::cell::Core;
 use crate::events::{Frame, swap_frame};
 use crate::exceptions::{Exception, Message, PanicError, Result};
+use crate::node::Node;
 use crate::step_flags::StepFlags;
 use crate::tasks::TaskHandle;
 use crate::tasks::cancel::forward_mark;
 
 pin_project_lite::pin_project! {
     /// A coroutine and the cell that it fills.
-    pub(crate) struct TaskFuture<T, F> {
+    pub(crate) struct TaskFuture<F> {
         // During a step it is in the frame, so that no step has to count references.
-        cell: Option<Arc<Cell<T>>>,
+        node: Option<Node>,
         #[pin]
         coroutine: Option<F>,
     }
 }
 
-impl<T: Send + 'static, F: Future<Output = Result<T>>> TaskFuture<T, F> {
-    pub(crate) fn new(cell: Arc<Cell<T>>, coroutine: F) -> TaskFuture<T, F> {
+impl<F> TaskFuture<F> {
+    pub(crate) fn new(node: Node, coroutine: F) -> TaskFuture<F> {
         TaskFuture {
-            cell: Some(cell),
+            node: Some(node),
             coroutine: Some(coroutine),
         }
     }
@@ -46,18 +46,18 @@ enum Step<T> {
     Dropped(Message),
 }
 
-impl<T: Send + 'static, F: Future<Output = Result<T>>> Future for TaskFuture<T, F> {
+impl<T: Send + 'static, F: Future<Output = Result<T>>> Future for TaskFuture<F> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
-        let Some(cell) = this.cell.take().filter(|_| this.coroutine.is_some()) else {
+        let Some(node) = this.node.take().filter(|_| this.coroutine.is_some()) else {
             return Poll::Ready(());
         };
-        let meta = cell.core().meta.as_ref();
+        let meta = node.core().meta.as_ref();
         let watch = meta.and_then(|meta| meta.event_loop.watch());
-        let (context, cancelled) = enter(cell.core());
-        let outer = swap_frame(Frame::of_task(cell, context));
+        let (context, cancelled) = enter(node.core());
+        let outer = swap_frame(Frame::of_task(node, context));
         let mut step = match cancelled {
             // [S1]
             Some(message) => Step::Dropped(message),
@@ -75,7 +75,7 @@ impl<T: Send + 'static, F: Future<Output = Result<T>>> Future for TaskFuture<T, 
                 if watch.is_some() {
                     report_slow(node, watch);
                 }
-                *this.cell = inner.task.and_then(Cell::from_node);
+                *this.node = inner.task;
                 return Poll::Pending;
             };
             // The coroutine's destructors run inside the task too.

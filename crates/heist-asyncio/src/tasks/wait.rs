@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use crate::cell::{Cell, Node, Status};
+use crate::cell::Status;
 use crate::completion::add_internal;
 use crate::events::get_running_loop;
 use crate::exceptions::{Result, value_error};
 use crate::futures::Future;
+use crate::node::{Node, new_future};
 use crate::tasks::sleep::TimerGuard;
 use crate::tasks::{Task, TaskHandle};
 use crate::wait::WaitNode;
@@ -119,7 +120,7 @@ pub(crate) async fn wait_nodes(
     return_when: ReturnWhen,
 ) -> Result<()> {
     let event_loop = get_running_loop()?;
-    let waiter = Cell::<()>::future();
+    let waiter = new_future::<()>();
     let timer = timeout.map(|timeout| {
         let waiter = waiter.clone();
         let release = move || {

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::cell::{Cell, Node};
 use crate::completion::add_internal;
 use crate::exceptions::{Exception, Result, TimeoutError};
+use crate::node::{Node, new_future};
 use crate::tasks::cancel::cancel;
 use crate::tasks::{Awaitable, create_task};
 use crate::timeouts::timeout;
@@ -55,7 +55,7 @@ pub async fn wait_for<A: Awaitable>(
 
 /// Cancels a task or future and waits until it is done; a cancellation of the one who waits ends the wait only.
 async fn cancel_and_wait(node: &Node) -> Result<()> {
-    let waiter = Cell::<()>::future();
+    let waiter = new_future::<()>();
     let released = waiter.clone();
     let callback = Callback(
         node.clone(),

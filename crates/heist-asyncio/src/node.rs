@@ -1,0 +1,227 @@
+//! References to cells, with the type of the result and without.
+//!
+//! A future's cell has an allocation of its own, and so has that of a task whose coroutine the loop keeps elsewhere. A task
+//! of the core has its cell beside it, in one allocation: what two threads touch of it moves once.
+
+use std::any::Any;
+use std::future::Future;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+use std::task::{Wake, Waker};
+
+use heist::runtime::Spawner;
+use heist::task::Stateful;
+
+use crate::cell::{Core, Locked, Role};
+use crate::exceptions::{Exception, Result};
+use crate::tasks::TaskFuture;
+
+/// A cell whose result type is forgotten.
+pub(crate) type Node = Arc<dyn AnyCell>;
+
+/// A cell with the type of its result.
+pub(crate) type CellRef<T> = Arc<dyn TypedCell<T>>;
+
+/// What a cell offers without its result type.
+pub(crate) trait AnyCell: Send + Sync {
+    fn core(&self) -> &Core;
+
+    /// A [`CellRef`] of whatever type it is, in a box.
+    fn into_any(self: Arc<Self>) -> Box<dyn Any>;
+
+    /// A waker of the task.
+    fn into_waker(self: Arc<Self>) -> Waker;
+}
+
+/// What a cell offers with its result type.
+pub(crate) trait TypedCell<T>: AnyCell {
+    fn typed(&self) -> &Core<Option<T>>;
+    fn into_node(self: Arc<Self>) -> Node;
+}
+
+/// A cell by itself.
+struct Cell<T>(Core<Option<T>>);
+
+/// A pending future's.
+pub(crate) fn new_future<T: Send + 'static>() -> CellRef<T> {
+    new_cell(Core::new(Role::Future, None))
+}
+
+/// A cell by itself; that of a task is listed.
+pub(crate) fn new_cell<T: Send + 'static>(core: Core<Option<T>>) -> CellRef<T> {
+    let cell = Arc::new(Cell(core));
+    let weak: Weak<Cell<T>> = Arc::downgrade(&cell);
+    list(&cell.0, weak);
+    cell
+}
+
+/// A coroutine above this size, in bytes, has a box of its own: the place beside the cell stays as long as the result.
+const LARGE: usize = 512;
+
+/// A cell with a task of the core, of this coroutine.
+#[track_caller]
+pub(crate) fn spawn_cell<T, F>(spawner: Spawner, core: Core<Option<T>>, coroutine: F) -> CellRef<T>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T>> + Send + 'static,
+{
+    if size_of::<F>() > LARGE {
+        return spawn_sized(spawner, core, Box::pin(coroutine));
+    }
+    spawn_sized(spawner, core, coroutine)
+}
+
+#[track_caller]
+fn spawn_sized<T, F>(spawner: Spawner, core: Core<Option<T>>, coroutine: F) -> CellRef<T>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T>> + Send + 'static,
+{
+    spawner.spawn_stateful(core, |task| {
+        let weak: Weak<Stateful<_, _>> = Arc::downgrade(task);
+        list(task.state(), weak);
+        TaskFuture::new(task.clone(), coroutine)
+    })
+}
+
+/// Takes a task into the registry of its loop.
+fn list<T: Send + 'static>(core: &Core<Option<T>>, cell: Weak<dyn AnyCell>) {
+    if let Some(meta) = &core.meta {
+        meta.event_loop.0.tasks.insert(cell);
+    }
+}
+
+/// The typed cell behind a node, where the type is right.
+pub(crate) fn with_type<T: Send + 'static>(node: Node) -> Option<CellRef<T>> {
+    let cell = node.into_any().downcast::<CellRef<T>>().ok()?;
+    Some(*cell)
+}
+
+pub(crate) fn is_same_node(a: &Node, b: &Node) -> bool {
+    std::ptr::addr_eq(Arc::as_ptr(a), Arc::as_ptr(b))
+}
+
+impl<T: Send + 'static> dyn TypedCell<T> {
+    pub(crate) fn node(self: &Arc<Self>) -> Node {
+        self.clone().into_node()
+    }
+
+    /// Locks the state, with the type of the value.
+    pub(crate) fn lock(&self) -> Locked<'_, T> {
+        self.typed().lock()
+    }
+
+    /// Sets the result and schedules what waits for it; false where the cell was done.
+    pub(crate) fn set_result(self: &Arc<Self>, value: T) -> bool {
+        match self.typed().try_set_result(value) {
+            Ok(completion) => {
+                completion.dispatch(&self.node());
+                true
+            }
+            Err(value) => {
+                drop(value);
+                false
+            }
+        }
+    }
+
+    /// Sets the exception and schedules what waits for it; false where the cell was done.
+    pub(crate) fn set_exception(self: &Arc<Self>, exception: Exception) -> bool {
+        match self.typed().try_set_exception(exception) {
+            Ok(completion) => {
+                completion.dispatch(&self.node());
+                true
+            }
+            Err(_) => false,
+        }
+    }
+}
+
+impl<T: Send + 'static> AnyCell for Cell<T> {
+    fn core(&self) -> &Core {
+        &self.0
+    }
+
+    fn into_any(self: Arc<Self>) -> Box<dyn Any> {
+        let cell: CellRef<T> = self;
+        Box::new(cell)
+    }
+
+    fn into_waker(self: Arc<Self>) -> Waker {
+        Waker::from(self)
+    }
+}
+
+impl<T: Send + 'static> TypedCell<T> for Cell<T> {
+    fn typed(&self) -> &Core<Option<T>> {
+        &self.0
+    }
+
+    fn into_node(self: Arc<Self>) -> Node {
+        self
+    }
+}
+
+/// Only tasks of the exact loop are woken this way: the step goes to the ready queue, once.
+impl<T: Send + 'static> Wake for Cell<T> {
+    fn wake(self: Arc<Self>) {
+        if let Some(meta) = &self.0.meta {
+            // ORDERING: AcqRel pairs with the store in `Exact::step`; what the waker published is seen by the step
+            // that clears the flag.
+            if !meta.scheduled.swap(true, Ordering::AcqRel) {
+                let event_loop = meta.event_loop.clone();
+                event_loop.push_step(self);
+            }
+        }
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.clone().wake();
+    }
+}
+
+impl<T, F> AnyCell for Stateful<Core<Option<T>>, F>
+where
+    T: Send + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn core(&self) -> &Core {
+        self.state()
+    }
+
+    fn into_any(self: Arc<Self>) -> Box<dyn Any> {
+        let cell: CellRef<T> = self;
+        Box::new(cell)
+    }
+
+    fn into_waker(self: Arc<Self>) -> Waker {
+        Waker::from(Arc::new(Wakes(self)))
+    }
+}
+
+impl<T, F> TypedCell<T> for Stateful<Core<Option<T>>, F>
+where
+    T: Send + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn typed(&self) -> &Core<Option<T>> {
+        self.state()
+    }
+
+    fn into_node(self: Arc<Self>) -> Node {
+        self
+    }
+}
+
+/// Of tasks of the core, which have another waker where they are polled.
+struct Wakes<S, F: Future<Output = ()>>(Arc<Stateful<S, F>>);
+
+impl<S, F> Wake for Wakes<S, F>
+where
+    S: Send + Sync + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn wake(self: Arc<Self>) {
+        self.0.wake();
+    }
+}
