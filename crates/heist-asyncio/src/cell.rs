@@ -54,6 +54,8 @@ pub(crate) struct TaskMeta {
     pub(crate) scheduled: AtomicBool,
     /// Where the exact loop keeps the coroutine.
     pub(crate) slot: AtomicU32,
+    /// Who polls the task is not known by its cell: each step that suspends leaves its waker.
+    pub(crate) keeps_waker: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +106,8 @@ struct Rare {
     name: Option<Arc<str>>,
     /// Where a future's exception that nobody sees is reported.
     report_to: Option<EventLoop>,
+    /// Of a task that keeps it: what its last step has left.
+    waker: Option<Waker>,
 }
 
 /// What a cell is to `cancel`.
@@ -121,14 +125,12 @@ pub(crate) enum Role {
 #[derive(Default)]
 pub(crate) struct TaskState {
     pub(crate) n_cancels: u32,
-    /// Somebody wanted another step during the one that runs.
+    /// Somebody wanted another step during the one that runs; of a task that keeps its waker.
     pub(crate) woken: bool,
     /// What the task is suspended on; more than one under `join!`.
     pub(crate) waits: Few<Wait>,
     /// Made where somebody asks for it.
     pub(crate) context: Option<Context>,
-    /// Left by each step that suspends.
-    pub(crate) waker: Option<Waker>,
 }
 
 /// A state whose value has a type.
@@ -143,7 +145,7 @@ pub(crate) struct Wait {
 
 // The promise of the module.
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<Core<Option<u64>>>() <= 176);
+const _: () = assert!(size_of::<Core<Option<u64>>>() <= 152);
 
 impl<V: ?Sized> State<V> {
     pub(crate) fn is_done(&self) -> bool {
@@ -197,6 +199,29 @@ impl<V: ?Sized> State<V> {
 
     pub(crate) fn set_name(&mut self, name: Arc<str>) {
         self.rare().name = Some(name);
+    }
+
+    /// Leaves the waker of a step that suspends, and gives the old one to be dropped. True where another step is wanted.
+    pub(crate) fn keep_waker(&mut self, waker: &Waker) -> (Option<Waker>, bool) {
+        let is_woken = self
+            .task()
+            .is_some_and(|task| std::mem::take(&mut task.woken));
+        match &mut self.rare().waker {
+            Some(kept) if kept.will_wake(waker) => (None, is_woken),
+            kept => (kept.replace(waker.clone()), is_woken),
+        }
+    }
+
+    /// The waker that the last step has left; the step that runs is followed by another one.
+    pub(crate) fn waker_for_another_step(&mut self, is_in_step: bool) -> Option<Waker> {
+        if let Some(task) = self.task() {
+            task.woken = is_in_step;
+        }
+        self.rare.as_ref()?.waker.clone()
+    }
+
+    pub(crate) fn take_waker(&mut self) -> Option<Waker> {
+        self.rare.as_mut()?.waker.take()
     }
 
     /// What waits for the cell, while it is pending.

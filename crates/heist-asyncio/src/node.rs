@@ -29,7 +29,10 @@ pub(crate) trait AnyCell: Send + Sync {
     /// A [`CellRef`] of whatever type it is, in a box.
     fn into_any(self: Arc<Self>) -> Box<dyn Any>;
 
-    /// A waker of the task.
+    /// Lets the task have a step, or another one after that which runs.
+    fn wake(self: Arc<Self>);
+
+    /// What wakes the task in the same way.
     fn into_waker(self: Arc<Self>) -> Waker;
 }
 
@@ -48,7 +51,10 @@ pub(crate) fn new_future<T: Send + 'static>() -> CellRef<T> {
 }
 
 /// A cell by itself; that of a task is listed.
-pub(crate) fn new_cell<T: Send + 'static>(core: Core<Option<T>>) -> CellRef<T> {
+pub(crate) fn new_cell<T: Send + 'static>(mut core: Core<Option<T>>) -> CellRef<T> {
+    if let Some(meta) = &mut core.meta {
+        meta.keeps_waker = meta.event_loop.exact().is_none();
+    }
     let cell = Arc::new(Cell(core));
     let weak: Weak<Cell<T>> = Arc::downgrade(&cell);
     list(&cell.0, weak);
@@ -147,8 +153,37 @@ impl<T: Send + 'static> AnyCell for Cell<T> {
         Box::new(cell)
     }
 
+    fn wake(self: Arc<Self>) {
+        let Some(meta) = &self.0.meta else {
+            return;
+        };
+        if meta.keeps_waker {
+            // A step that ends now has left its waker, or takes the lock to do so.
+            let mut state = self.0.state.lock();
+            let waker = state.waker_for_another_step(meta.step.is_running());
+            drop(state);
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+            return;
+        }
+        // Of the exact loop: the step goes to the ready queue, once.
+        // ORDERING: AcqRel pairs with the store in `Exact::step`; what the waker published is seen by the step
+        // that clears the flag.
+        if !meta.scheduled.swap(true, Ordering::AcqRel) {
+            let event_loop = meta.event_loop.clone();
+            event_loop.push_step(self);
+        }
+    }
+
     fn into_waker(self: Arc<Self>) -> Waker {
         Waker::from(self)
+    }
+}
+
+impl<T: Send + 'static> Wake for Cell<T> {
+    fn wake(self: Arc<Self>) {
+        AnyCell::wake(self);
     }
 }
 
@@ -159,24 +194,6 @@ impl<T: Send + 'static> TypedCell<T> for Cell<T> {
 
     fn into_node(self: Arc<Self>) -> Node {
         self
-    }
-}
-
-/// Only tasks of the exact loop are woken this way: the step goes to the ready queue, once.
-impl<T: Send + 'static> Wake for Cell<T> {
-    fn wake(self: Arc<Self>) {
-        if let Some(meta) = &self.0.meta {
-            // ORDERING: AcqRel pairs with the store in `Exact::step`; what the waker published is seen by the step
-            // that clears the flag.
-            if !meta.scheduled.swap(true, Ordering::AcqRel) {
-                let event_loop = meta.event_loop.clone();
-                event_loop.push_step(self);
-            }
-        }
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.clone().wake();
     }
 }
 
@@ -192,6 +209,10 @@ where
     fn into_any(self: Arc<Self>) -> Box<dyn Any> {
         let cell: CellRef<T> = self;
         Box::new(cell)
+    }
+
+    fn wake(self: Arc<Self>) {
+        Stateful::wake(&self);
     }
 
     fn into_waker(self: Arc<Self>) -> Waker {
@@ -222,6 +243,6 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     fn wake(self: Arc<Self>) {
-        self.0.wake();
+        Stateful::wake(&self.0);
     }
 }

@@ -23,7 +23,7 @@ use crate::events::{Body, ErrorContext, EventLoop, Frame, FrameGuard, LoopTime};
 use crate::exceptions::{DeadlockError, Exception, Result, runtime_error};
 #[cfg(unix)]
 use crate::interrupts::Interrupts;
-use crate::node::{AnyCell, Node, new_cell};
+use crate::node::{Node, new_cell};
 use crate::parallel::Parallel;
 use crate::tasks::{Builder, TaskFuture, TaskHandle, gather_nodes};
 use crate::wait::{WaitNode, fetch_take, value_of};
@@ -296,7 +296,7 @@ impl Open {
         let pinned = coroutine.as_mut().as_pin_mut();
         let mut main: Main<'_> = pinned.map(|main| -> Pin<&mut dyn Future<Output = ()>> { main });
         if let Core::One(_) = self.runtime {
-            AnyCell::into_waker(node.clone()).wake();
+            node.clone().wake();
         }
         let mut result = self.run_until_complete(node, &mut main);
         if result.as_ref().is_err_and(Exception::is_exit) && !node.core().is_done() {

@@ -8,12 +8,11 @@
 //!   and then looks for a mark; a cancel marks and then looks whether the step is over. So one of the two sees the other.
 //! - `[F2]` A cancel that finds the step over takes its mark back before it unlocks, and tells what the task waits on
 //!   itself. The step takes a mark under the lock, so that not both of them do.
-//! - `[F3]` A step that suspends in a foreign future, or with another waker than before, suspends under the lock.
+//! - `[F3]` A step that suspends in a foreign future, or leaves its waker, suspends under the lock.
 //!
 //! Tests: `tests/loom.rs`.
 
-use crate::sync::{AtomicBool, AtomicUsize, Ordering, between_seq_cst};
-use std::task::Waker;
+use crate::sync::{AtomicBool, Ordering, between_seq_cst};
 
 /// See the module.
 #[derive(Default)]
@@ -30,8 +29,6 @@ pub(crate) struct StepFlags {
     has_waits: AtomicBool,
     /// The state holds a context; written under the lock.
     pub(crate) has_context: AtomicBool,
-    /// Which waker the state holds; written by the step.
-    waker: AtomicUsize,
 }
 
 impl StepFlags {
@@ -77,19 +74,6 @@ impl StepFlags {
     pub(crate) fn is_running(&self) -> bool {
         // ORDERING: Relaxed; who must not miss the step's end holds the lock that it takes, [F3].
         self.running.load(Ordering::Relaxed)
-    }
-
-    /// Whether the state holds this waker. To be called by the step: what polls a task is the same all its life, and
-    /// its wakers differ in their data.
-    pub(crate) fn has_waker(&self, waker: &Waker) -> bool {
-        // ORDERING: Relaxed; the step itself has written it.
-        self.waker.load(Ordering::Relaxed) == waker.data().addr()
-    }
-
-    /// To be called by the step that leaves this waker in the state.
-    pub(crate) fn set_waker(&self, waker: &Waker) {
-        // ORDERING: Relaxed; steps of one task follow each other.
-        self.waker.store(waker.data().addr(), Ordering::Relaxed);
     }
 
     pub(crate) fn is_marked(&self) -> bool {

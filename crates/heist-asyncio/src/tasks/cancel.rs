@@ -8,7 +8,6 @@
 //! is forwarded to all that the task waits on where the step ends.
 
 use std::sync::Arc;
-use std::task::Waker;
 
 use crate::cell::{Role, Wait};
 use crate::completion::Completion;
@@ -22,7 +21,9 @@ enum Answer {
     Refused,
     Cancelled(Completion),
     /// A task took the request as its mark; one that is suspended in a foreign future must be woken.
-    Marked(Option<Waker>),
+    Marked {
+        wakes: bool,
+    },
     Follow(Vec<Wait>),
     /// A gather's children, and whether a cancel was requested before.
     Fan(Arc<[Node]>, bool),
@@ -116,9 +117,9 @@ fn tell(node: &Node, id: Option<u32>, message: &Message) -> Told {
             completion.dispatch(node);
             Told::Taken
         }
-        Answer::Marked(waker) => {
-            if let Some(waker) = waker {
-                waker.wake();
+        Answer::Marked { wakes } => {
+            if wakes {
+                node.clone().wake();
             }
             Told::Taken
         }
@@ -184,14 +185,14 @@ fn ask(node: &Node, id: Option<u32>, message: &Message) -> Answer {
             if is_suspended && !task.waits.is_empty() {
                 return Answer::Follow(task.waits.iter().cloned().collect());
             }
-            Answer::Marked(step.and_then(|step| {
+            let wakes = step.is_some_and(|step| {
                 step.set_mark(true);
-                let is_stuck = step.is_in_foreign_future();
-                task.waker.clone().filter(|_| is_stuck)
-            }))
+                step.is_in_foreign_future()
+            });
+            Answer::Marked { wakes }
         }
     };
-    if matches!(answer, Answer::Marked(_)) {
+    if matches!(answer, Answer::Marked { .. }) {
         state.set_cancel_message(message.clone());
     }
     answer
@@ -223,15 +224,11 @@ fn mark(task: &Node, seen: &[Wait], message: &Message) -> Marked {
         return Marked::Changed(half.waits.iter().cloned().collect());
     }
     step.set_mark(true);
-    let waker = if step.is_in_foreign_future() {
-        half.waker.clone()
-    } else {
-        None
-    };
+    let wakes = step.is_in_foreign_future();
     state.set_cancel_message(message.clone());
     drop(state);
-    if let Some(waker) = waker {
-        waker.wake();
+    if wakes {
+        task.clone().wake();
     }
     Marked::Set
 }

@@ -18,7 +18,7 @@ use crate::contextvars;
 use crate::events::{EventLoop, current_node, snapshot_context};
 use crate::exceptions::{Exception, Result, runtime_error};
 use crate::futures::{CallbackId, Future};
-use crate::node::{AnyCell, CellRef, Node, is_same_node, new_cell, spawn_cell};
+use crate::node::{CellRef, Node, is_same_node, new_cell, spawn_cell};
 use crate::registry::next_id;
 use crate::step_flags::StepFlags;
 use crate::wait::{Waiting, fetch_clone, fetch_take};
@@ -116,17 +116,7 @@ impl TaskHandle {
 
     /// Wakes the task, as a foreign future would; one that is in a step gets another.
     pub(crate) fn wake(&self) {
-        let step = self.0.core().step();
-        let mut state = self.0.core().state.lock();
-        let waker = state.task().and_then(|task| {
-            // A step that ends now has left its waker, or takes the lock to do so.
-            task.woken = step.is_some_and(StepFlags::is_running);
-            task.waker.clone()
-        });
-        drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        self.0.clone().wake();
     }
 
     /// The requests to cancel, less those taken back.
@@ -482,6 +472,7 @@ impl Builder {
             slot: AtomicU32::new(slot),
             forgotten: AtomicBool::new(false),
             scheduled: AtomicBool::new(false),
+            keeps_waker: false,
             site: Location::caller(),
             step: StepFlags::default(),
         };
@@ -509,7 +500,7 @@ fn start(event_loop: &EventLoop, node: Node, eager: bool) {
             return coroutines.step_now(&node);
         }
     }
-    AnyCell::into_waker(node).wake();
+    node.wake();
 }
 
 /// Runs a task's first step here and now; one that suspends goes on as a task of the core.

@@ -153,28 +153,25 @@ fn enter(core: &Core) -> (Option<crate::contextvars::Context>, Option<Message>) 
 fn suspend(node: &Node, waker: &Waker) -> Option<Message> {
     let core = node.core();
     let step = core.step()?;
-    let has_waker = step.has_waker(waker);
+    let keeps_waker = core.meta.as_ref().is_some_and(|meta| meta.keeps_waker);
     let has_waits = step.has_waits();
-    if has_waker && has_waits {
+    if has_waits && !keeps_waker {
         if step.end() {
             forward_mark(node);
         }
         return None;
     }
-    if has_waker && step.is_yielding() {
+    if step.is_yielding() && !keeps_waker {
         // It comes back by itself, and finds its mark then.
         step.end_yielding();
         return None;
     }
     let mut state = core.state.lock();
     let is_marked = step.end();
-    let task = state.task()?;
-    let mut old = None;
-    if !has_waker {
-        old = task.waker.replace(waker.clone());
-        step.set_waker(waker);
-    }
-    let is_woken = std::mem::take(&mut task.woken);
+    let (old, is_woken) = match keeps_waker {
+        true => state.keep_waker(waker),
+        false => (None, false),
+    };
     let is_stuck = step.is_in_foreign_future() && step.take_mark();
     let message = is_stuck.then(|| state.cancel_message());
     drop(state);
@@ -199,7 +196,7 @@ fn finish<T: Send + 'static>(node: &Node, result: Result<T>) {
     }
     let mut state = core.state.lock();
     let mark = core.step().is_some_and(StepFlags::take_mark);
-    let waker = state.task().and_then(|task| task.waker.take());
+    let waker = state.take_waker();
     let mut left = None;
     let completion = match result {
         Ok(value) if mark => {
