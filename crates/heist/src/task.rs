@@ -61,7 +61,7 @@ mod tests;
 
 pub use id::{Id, id, try_id};
 pub use join::{AbortHandle, JoinError, JoinHandle};
-pub use stateful::Stateful;
+pub use stateful::{State, Stateful};
 
 pub(crate) use id::CurrentTask;
 pub(crate) use raw::{NewTask, Runnable, TaskRef};

@@ -2,6 +2,7 @@
 
 use crate::clock::tsc::{Scale, Ticks};
 use crate::task::{Details, Id, Kind, Phase};
+use std::any::Any;
 use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
@@ -25,6 +26,42 @@ impl fmt::Display for TaskState {
             Self::Scheduled => "scheduled",
             Self::Running => "running",
         })
+    }
+}
+
+impl super::Handle {
+    /// Adds this runtime's tasks with a state that are alive to a list of their maker's, by
+    /// [`State::list`](crate::task::State::list), in no particular order.
+    ///
+    /// ```
+    /// use heist::task::{State, Stateful};
+    /// use std::any::Any;
+    /// use std::sync::Arc;
+    ///
+    /// struct Job(u32);
+    ///
+    /// impl State for Job {
+    ///     fn list<F>(task: &Arc<Stateful<Job, F>>, list: &mut dyn Any)
+    ///     where
+    ///         F: Future<Output = ()> + Send + 'static,
+    ///     {
+    ///         if let Some(jobs) = list.downcast_mut::<Vec<Arc<dyn AsRef<Job>>>>() {
+    ///             jobs.push(task.clone());
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// # heist::runtime::Runtime::new().unwrap().block_on(async {
+    /// for number in [3, 4] {
+    ///     heist::task::spawn_stateful(Job(number), |_| std::future::pending());
+    /// }
+    /// let mut jobs: Vec<Arc<dyn AsRef<Job>>> = Vec::new();
+    /// heist::runtime::Handle::current().list_stateful(&mut jobs);
+    /// assert_eq!(jobs.iter().map(|job| (**job).as_ref().0).sum::<u32>(), 7);
+    /// # });
+    /// ```
+    pub fn list_stateful(&self, list: &mut dyn Any) {
+        self.spawner().list_stateful(list);
     }
 }
 

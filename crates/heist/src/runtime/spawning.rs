@@ -5,9 +5,10 @@ use crate::blocking::Call;
 use crate::budget;
 use crate::scheduler::{Home, worker};
 use crate::task::{
-    Details, Id, JoinError, JoinHandle, Kind, NewStateful, NewTask, Runnable, Schedule, Stateful,
-    Weight,
+    Details, Id, JoinError, JoinHandle, Kind, NewStateful, NewTask, Runnable, Schedule, State,
+    Stateful, Weight,
 };
+use std::any::Any;
 use std::panic::Location;
 use std::sync::Arc;
 
@@ -106,13 +107,18 @@ impl Spawner {
         make: impl FnOnce(&Arc<Stateful<S, F>>) -> F,
     ) -> Arc<Stateful<S, F>>
     where
-        S: Send + Sync + 'static,
+        S: State,
         F: Future<Output = ()> + Send + 'static,
     {
         let new = NewStateful::new(state, Place(self.home), make);
         let details = Options::here().details(Kind::Async);
         (self.home).start(self.epoch, new.runnable, new.registered, details);
         new.task
+    }
+
+    /// As [`Handle::list_stateful`].
+    pub fn list_stateful(self, list: &mut dyn Any) {
+        self.home.registry.list_stateful(self.epoch, list);
     }
 
     pub(crate) fn compute<F, R>(self, f: F, options: Options) -> JoinHandle<R>
@@ -232,7 +238,7 @@ pub fn spawn_stateful<S, F>(
     make: impl FnOnce(&Arc<Stateful<S, F>>) -> F,
 ) -> Arc<Stateful<S, F>>
 where
-    S: Send + Sync + 'static,
+    S: State,
     F: Future<Output = ()> + Send + 'static,
 {
     match crate::context::spawner() {

@@ -16,6 +16,7 @@ use super::join::{Failure, JoinError};
 use super::polled::{self, Polled};
 use super::state::{Finish, Idle, JoinDropped, Phase, Start, Wake};
 use super::{Schedule, Weight, waker};
+use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
@@ -40,15 +41,20 @@ pub(super) struct Vtable {
     drop_output: unsafe fn(NonNull<Header>),
     /// The caller dropped the last reference \[T8\].
     dealloc: unsafe fn(NonNull<Header>),
+    /// The caller has a reference, and keeps it.
+    list: unsafe fn(NonNull<Header>, &mut dyn Any),
 }
 
 pub(super) struct VtableOf<F, S>(PhantomData<(F, S)>);
 
 impl<F: Future, S: Schedule + Clone> VtableOf<F, S> {
     /// That of a cell in a box of its own.
-    const BOXED: &'static Vtable = &Self::vtable(dealloc::<F, S>);
+    const BOXED: &'static Vtable = &Self::vtable(dealloc::<F, S>, list_nothing);
 
-    pub(super) const fn vtable(dealloc: unsafe fn(NonNull<Header>)) -> Vtable {
+    pub(super) const fn vtable(
+        dealloc: unsafe fn(NonNull<Header>),
+        list: unsafe fn(NonNull<Header>, &mut dyn Any),
+    ) -> Vtable {
         Vtable {
             poll: poll::<F, S>,
             cancel: cancel::<F, S>,
@@ -56,6 +62,7 @@ impl<F: Future, S: Schedule + Clone> VtableOf<F, S> {
             take_output: take_output::<F, S>,
             drop_output: drop_output::<F, S>,
             dealloc,
+            list,
         }
     }
 }
@@ -189,6 +196,12 @@ impl TaskRef {
             Wake::Schedule => unsafe { (self.header().vtable.schedule)(self.0) },
             Wake::Nothing | Wake::Dealloc => {}
         }
+    }
+
+    /// Adds a task with a state to a list of its maker's. User code.
+    pub(crate) fn list(&self, list: &mut dyn Any) {
+        // SAFETY: this is a reference.
+        unsafe { (self.header().vtable.list)(self.0, list) }
     }
 
     /// Asks that the future be dropped at its next yield.
@@ -571,6 +584,9 @@ unsafe fn complete<F: Future, S: Schedule + Clone>(
         }
     }
 }
+
+/// A task without a state is in no list; as [`Vtable::list`], for any pointer.
+pub(super) fn list_nothing(_: NonNull<Header>, _: &mut dyn Any) {}
 
 /// # Safety
 ///

@@ -25,6 +25,7 @@ use crate::sync::{CachePadded, Mutex, OnceLock};
 use given_in::{GivenIn, MANY};
 use own::Kept;
 use slab::Slab;
+use std::any::Any;
 use std::panic::Location;
 use std::sync::Arc;
 
@@ -367,6 +368,20 @@ impl Registry {
             n_async += kinds.filter(|&kind| kind == Kind::Async).count();
         });
         n_async
+    }
+
+    /// Adds the tasks of this epoch that have a state to a list of its maker's.
+    pub(crate) fn list_stateful(&self, epoch: u64, list: &mut dyn Any) {
+        let mut tasks: Vec<TaskRef> = Vec::new();
+        self.visit_all(|shard| {
+            if shard.is_of(epoch) {
+                tasks.extend(shard.entries.iter().map(|(_, entry)| entry.task.clone()));
+            }
+        });
+        // User code, and so not under a lock. What is complete may wait to be given in.
+        for task in tasks.iter().filter(|task| !task.is_complete()) {
+            task.list(list);
+        }
     }
 
     /// A copy of the entry of every task of this epoch that is alive, a shard at a time.

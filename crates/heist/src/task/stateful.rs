@@ -14,6 +14,7 @@ use super::cell::{Cell, Header};
 use super::raw::{self, Runnable, TaskRef, Vtable, VtableOf};
 use super::{Id, Schedule};
 use crate::runtime::spawning::Place;
+use std::any::Any;
 use std::fmt;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
@@ -21,8 +22,8 @@ use std::sync::Arc;
 
 /// A task and a state that its maker keeps for it, in one allocation.
 ///
-/// For what is built on top of tasks and keeps something for each of them: names, results that many read, what to do when
-/// the task is done. The state is there before the task is first polled and as long as anybody holds the `Arc`; the future is
+/// For what is built on top of tasks and keeps something for each of them: results that many read, what to do when the task
+/// is done. The state is there before the task is first polled and as long as anybody holds the `Arc`; the future is
 /// dropped when the task is done, as any other. [`spawn_stateful`](super::spawn_stateful) makes one.
 ///
 /// The allocation has room for the future until the last `Arc` is gone: a large future is better boxed. A future cannot
@@ -32,15 +33,20 @@ use std::sync::Arc;
 /// use std::sync::Arc;
 /// use std::sync::atomic::{AtomicU32, Ordering};
 ///
+/// #[derive(Default)]
+/// struct Progress(AtomicU32);
+///
+/// impl heist::task::State for Progress {}
+///
 /// # heist::runtime::Runtime::new().unwrap().block_on(async {
-/// let task = heist::task::spawn_stateful(AtomicU32::new(0), |task| {
-///     let own: Arc<dyn AsRef<AtomicU32> + Send + Sync> = task.clone();
-///     async move { (*own).as_ref().store(42, Ordering::Release) }
+/// let task = heist::task::spawn_stateful(Progress::default(), |task| {
+///     let own: Arc<dyn AsRef<Progress> + Send + Sync> = task.clone();
+///     async move { (*own).as_ref().0.store(42, Ordering::Release) }
 /// });
 /// while !task.is_finished() {
 ///     heist::task::yield_now().await;
 /// }
-/// assert_eq!(task.state().load(Ordering::Acquire), 42);
+/// assert_eq!(task.state().0.load(Ordering::Acquire), 42);
 /// # });
 /// ```
 // The cell first: the task's pointer is the allocation's.
@@ -48,6 +54,19 @@ use std::sync::Arc;
 pub struct Stateful<S, F: Future<Output = ()>, W = Place> {
     cell: Cell<F, W>,
     state: S,
+}
+
+/// What a [`Stateful`] task keeps.
+pub trait State: Send + Sync + 'static {
+    /// Adds the task to a list of the maker's own, which [`Handle::list_stateful`](crate::runtime::Handle::list_stateful) was
+    /// given. Where it is not implemented, the task is in no such list.
+    fn list<F>(task: &Arc<Stateful<Self, F>>, list: &mut dyn Any)
+    where
+        Self: Sized,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let _ = (task, list);
+    }
 }
 
 // SAFETY: a shared reference gives access to the state, which is `Sync`, and to what is atomic in the header; the future is
@@ -108,23 +127,54 @@ pub(crate) struct NewStateful<S, F: Future<Output = ()>, W> {
     pub(crate) task: Arc<Stateful<S, F, W>>,
 }
 
+impl<S: State, F: Future<Output = ()> + Send + 'static> NewStateful<S, F, Place> {
+    /// Makes a task of the future that `make` returns, which is given the task.
+    #[inline]
+    pub(crate) fn new(
+        state: S,
+        place: Place,
+        make: impl FnOnce(&Arc<Stateful<S, F>>) -> F,
+    ) -> Self {
+        let vtable = const { &VtableOf::<F, Place>::vtable(free::<S, F, Place>, list::<S, F>) };
+        Self::with_vtable(state, place, vtable, make)
+    }
+}
+
 impl<S, F, W> NewStateful<S, F, W>
 where
     S: Send + Sync + 'static,
     F: Future<Output = ()> + Send + 'static,
     W: Schedule + Clone,
 {
-    /// Makes a task of the future that `make` returns, which is given the task.
-    pub(crate) fn new(
+    /// The same on any scheduler, and in no list.
+    #[cfg(test)]
+    pub(super) fn unlisted(
         state: S,
         scheduler: W,
         make: impl FnOnce(&Arc<Stateful<S, F, W>>) -> F,
     ) -> Self {
-        let vtable = VtableOf::<F, W>::stateful::<S>();
-        let task = Arc::new(Stateful {
+        let vtable = const { &VtableOf::<F, W>::vtable(free::<S, F, W>, raw::list_nothing) };
+        Self::with_vtable(state, scheduler, vtable, make)
+    }
+
+    #[inline]
+    fn with_vtable(
+        state: S,
+        scheduler: W,
+        vtable: &'static Vtable,
+        make: impl FnOnce(&Arc<Stateful<S, F, W>>) -> F,
+    ) -> Self {
+        // Written where it stays: made before the allocation, it would be copied once more.
+        let task = Arc::<Stateful<S, F, W>>::new_uninit();
+        let place = Arc::as_ptr(&task).cast_mut().cast::<Stateful<S, F, W>>();
+        let new = Stateful {
             cell: Cell::vacant(scheduler, vtable),
             state,
-        });
+        };
+        // SAFETY: the allocation is of this type, and nobody else has it.
+        unsafe { place.write(new) };
+        // SAFETY: just written.
+        let task = unsafe { task.assume_init() };
         // Whoever wakes it from now on finds a newborn task, which nobody is to poll but for the one runnable [T4].
         // PANIC: user code; the cell stays vacant, and nobody has its references.
         let future = make(&task);
@@ -146,12 +196,6 @@ where
     }
 }
 
-impl<F: Future<Output = ()>, W: Schedule + Clone> VtableOf<F, W> {
-    fn stateful<S>() -> &'static Vtable {
-        const { &Self::vtable(free::<S, F, W>) }
-    }
-}
-
 /// # Safety
 ///
 /// See `Vtable::dealloc`.
@@ -161,6 +205,20 @@ unsafe fn free<S, F: Future<Output = ()>, W>(header: NonNull<Header>) {
     // so nobody else takes it back.
     let task = unsafe { Arc::from_raw(task) };
     raw::ignore_panic(|| drop(task));
+}
+
+/// # Safety
+///
+/// See `Vtable::list`.
+unsafe fn list<S: State, F>(header: NonNull<Header>, list: &mut dyn Any)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let task = header.cast::<Stateful<S, F>>().as_ptr();
+    // SAFETY: the pointer came from an `Arc` of this type, a count of which the task has while it is alive; that count is only
+    // borrowed.
+    let task = ManuallyDrop::new(unsafe { Arc::from_raw(task) });
+    S::list(&task, list);
 }
 
 impl<S: fmt::Debug, F: Future<Output = ()>, W> fmt::Debug for Stateful<S, F, W> {

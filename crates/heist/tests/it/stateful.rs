@@ -1,12 +1,31 @@
 //! Tasks with a state of their maker's.
 
-use heist::runtime::{Builder, Runtime};
+use heist::runtime::{Builder, Handle, Runtime};
+use heist::task::{State, Stateful};
+use std::any::Any;
 use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Counts its drops.
 struct Token(Arc<AtomicUsize>);
+
+impl State for Token {}
+
+/// A number that the task leaves.
+#[derive(Default)]
+struct Number(AtomicUsize);
+
+impl State for Number {
+    fn list<F>(task: &Arc<Stateful<Number, F>>, list: &mut dyn Any)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        if let Some(numbers) = list.downcast_mut::<Vec<Arc<dyn AsRef<Number>>>>() {
+            numbers.push(task.clone());
+        }
+    }
+}
 
 impl Drop for Token {
     fn drop(&mut self) {
@@ -26,11 +45,11 @@ fn ten_thousand_count_in_their_states() {
         let sum = runtime.block_on(async {
             let tasks: Vec<_> = (0..10_000)
                 .map(|n| {
-                    heist::task::spawn_stateful(AtomicUsize::new(0), |task| {
-                        let own: Arc<dyn AsRef<AtomicUsize> + Send + Sync> = task.clone();
+                    heist::task::spawn_stateful(Number::default(), |task| {
+                        let own: Arc<dyn AsRef<Number> + Send + Sync> = task.clone();
                         async move {
                             heist::task::yield_now().await;
-                            (*own).as_ref().store(n, Ordering::Release);
+                            (*own).as_ref().0.store(n, Ordering::Release);
                         }
                     })
                 })
@@ -40,7 +59,7 @@ fn ten_thousand_count_in_their_states() {
                 while !task.is_finished() {
                     heist::task::yield_now().await;
                 }
-                sum += task.state().load(Ordering::Acquire);
+                sum += task.state().0.load(Ordering::Acquire);
             }
             sum
         });
@@ -73,7 +92,7 @@ fn after_the_shutdown_it_is_dropped_unpolled() {
     drop(runtime);
     let futures: Arc<AtomicUsize> = Arc::default();
     let future = Token(futures.clone());
-    let task = spawner.spawn_stateful((), |_| async move {
+    let task = spawner.spawn_stateful(Number::default(), |_| async move {
         let _held = future;
         panic!("polled after the shutdown")
     });
@@ -88,7 +107,7 @@ fn an_abort_reaches_a_task_that_waits() {
     runtime.block_on(async {
         let futures: Arc<AtomicUsize> = Arc::default();
         let future = Token(futures.clone());
-        let task = heist::task::spawn_stateful((), |_| async move {
+        let task = heist::task::spawn_stateful(Number::default(), |_| async move {
             let _held = future;
             pending().await
         });
@@ -98,4 +117,51 @@ fn an_abort_reaches_a_task_that_waits() {
         }
         assert_eq!(futures.load(Ordering::SeqCst), 1);
     });
+}
+
+/// The numbers of the tasks that the runtime lists.
+fn listed(handle: &Handle) -> Vec<usize> {
+    let mut list: Vec<Arc<dyn AsRef<Number>>> = Vec::new();
+    handle.list_stateful(&mut list);
+    let number = |task: &Arc<dyn AsRef<Number>>| (**task).as_ref().0.load(Ordering::SeqCst);
+    let mut numbers: Vec<usize> = list.iter().map(number).collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+#[test]
+fn tasks_with_a_state_are_listed_while_they_are_alive() {
+    let runtime = Runtime::new().unwrap();
+    let handle = runtime.handle().clone();
+    let spawn =
+        |number| heist::task::spawn_stateful(Number(AtomicUsize::new(number)), |_| pending::<()>());
+    let _other = Runtime::new().unwrap().spawn(pending::<()>());
+    runtime.block_on(async {
+        // Of no list: without a state, and with one that adds itself to none.
+        let _plain = heist::spawn(pending::<()>());
+        let token = Token(Arc::default());
+        let _silent = heist::task::spawn_stateful(token, |_| pending());
+        let here = spawn(1);
+        let elsewhere = std::thread::scope(|scope| {
+            let spawning = scope.spawn(|| {
+                let _inside = handle.enter();
+                spawn(2)
+            });
+            spawning.join().unwrap()
+        });
+        let by_task = heist::spawn(async move { spawn(3) }).await.unwrap();
+        assert_eq!(listed(&handle), [1, 2, 3]);
+        // A list of another type.
+        let mut numbers: Vec<usize> = Vec::new();
+        handle.list_stateful(&mut numbers);
+        assert!(numbers.is_empty());
+        elsewhere.abort();
+        while !elsewhere.is_finished() {
+            heist::task::yield_now().await;
+        }
+        drop((here, by_task));
+    });
+    assert_eq!(listed(&handle), [1, 3]);
+    drop(runtime);
+    assert!(listed(&handle).is_empty());
 }

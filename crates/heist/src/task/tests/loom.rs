@@ -237,7 +237,7 @@ fn state_goes_against_completion() {
         let flag = Arc::new(AtomicUsize::new(0));
         let (states, futures) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let (seen, held) = (flag.clone(), Token(futures.clone()));
-        let new = NewStateful::new(Token(states.clone()), queue.clone(), |_| async move {
+        let new = NewStateful::unlisted(Token(states.clone()), queue.clone(), |_| async move {
             let _held = held;
             poll_fn(|_| match seen.load(Relaxed) {
                 0 => Poll::Pending,
@@ -270,7 +270,7 @@ fn state_abort_against_poll() {
         let queue = Queue::new();
         let futures = Arc::new(AtomicUsize::new(0));
         let held = Token(futures.clone());
-        let new = NewStateful::new((), queue.clone(), |_| async move {
+        let new = NewStateful::unlisted((), queue.clone(), |_| async move {
             let _held = held;
             std::future::pending::<()>().await;
         });

@@ -34,7 +34,7 @@ where
     S: Send + Sync + 'static,
     F: Future<Output = ()> + Send + 'static,
 {
-    let new = NewStateful::new(state, queue.clone(), make);
+    let new = NewStateful::unlisted(state, queue.clone(), make);
     queue.schedule(new.runnable);
     (new.task, new.registered)
 }
