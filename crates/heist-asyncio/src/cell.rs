@@ -390,7 +390,40 @@ impl Core {
     }
 }
 
+/// What a task's cell is made of.
+pub(crate) struct NewTask {
+    pub(crate) meta: TaskMeta,
+    pub(crate) context: Option<Context>,
+    pub(crate) name: Option<Arc<str>>,
+}
+
+impl NewTask {
+    /// The cell, which is large: to be made where it is to be.
+    #[inline]
+    pub(crate) fn into_core<T: Send + 'static>(self) -> Core<Option<T>> {
+        let NewTask {
+            meta,
+            context,
+            name,
+        } = self;
+        // ORDERING: Relaxed; nobody else sees the task yet.
+        meta.step
+            .has_context
+            .store(context.is_some(), Ordering::Relaxed);
+        let task = TaskState {
+            context,
+            ..TaskState::default()
+        };
+        let core = Core::new(Role::Task(task), Some(meta));
+        if let Some(name) = name {
+            core.lock().set_name(name);
+        }
+        core
+    }
+}
+
 impl<T: Send + 'static> Core<Option<T>> {
+    #[inline]
     pub(crate) fn new(role: Role, meta: Option<TaskMeta>) -> Core<Option<T>> {
         Core {
             meta,

@@ -458,12 +458,13 @@ impl EventLoop {
 
     /// As [`all_tasks`](crate::all_tasks), of this loop.
     pub fn all_tasks(&self) -> Vec<TaskHandle> {
-        self.0
-            .tasks
-            .snapshot()
-            .into_iter()
-            .map(TaskHandle)
-            .collect()
+        self.nodes().into_iter().map(TaskHandle).collect()
+    }
+
+    /// The tasks that are not done, in order.
+    pub(crate) fn nodes(&self) -> Vec<Node> {
+        let spawner = self.parallel().map(Parallel::spawner);
+        self.0.tasks.snapshot(spawner)
     }
 
     /// Raises an exit out of the loop.

@@ -10,9 +10,9 @@ use std::sync::{Arc, Weak};
 use std::task::{Wake, Waker};
 
 use heist::runtime::Spawner;
-use heist::task::Stateful;
+use heist::task::{State, Stateful};
 
-use crate::cell::{Core, Locked, Role};
+use crate::cell::{Core, Locked, NewTask, Role};
 use crate::exceptions::{Exception, Result};
 use crate::tasks::TaskFuture;
 
@@ -56,8 +56,10 @@ pub(crate) fn new_cell<T: Send + 'static>(mut core: Core<Option<T>>) -> CellRef<
         meta.keeps_waker = meta.event_loop.exact().is_none();
     }
     let cell = Arc::new(Cell(core));
-    let weak: Weak<Cell<T>> = Arc::downgrade(&cell);
-    list(&cell.0, weak);
+    if let Some(meta) = &cell.0.meta {
+        let weak: Weak<Cell<T>> = Arc::downgrade(&cell);
+        meta.event_loop.0.tasks.insert(weak);
+    }
     cell
 }
 
@@ -66,35 +68,26 @@ const LARGE: usize = 512;
 
 /// A cell with a task of the core, of this coroutine.
 #[track_caller]
-pub(crate) fn spawn_cell<T, F>(spawner: Spawner, core: Core<Option<T>>, coroutine: F) -> CellRef<T>
+pub(crate) fn spawn_cell<T, F>(spawner: Spawner, new: NewTask, coroutine: F) -> CellRef<T>
 where
     T: Send + 'static,
     F: Future<Output = Result<T>> + Send + 'static,
 {
     if size_of::<F>() > LARGE {
-        return spawn_sized(spawner, core, Box::pin(coroutine));
+        return spawn_sized(spawner, new, Box::pin(coroutine));
     }
-    spawn_sized(spawner, core, coroutine)
+    spawn_sized(spawner, new, coroutine)
 }
 
 #[track_caller]
-fn spawn_sized<T, F>(spawner: Spawner, core: Core<Option<T>>, coroutine: F) -> CellRef<T>
+#[inline]
+fn spawn_sized<T, F>(spawner: Spawner, new: NewTask, coroutine: F) -> CellRef<T>
 where
     T: Send + 'static,
     F: Future<Output = Result<T>> + Send + 'static,
 {
-    spawner.spawn_stateful(core, |task| {
-        let weak: Weak<Stateful<_, _>> = Arc::downgrade(task);
-        list(task.state(), weak);
-        TaskFuture::new(task.clone(), coroutine)
-    })
-}
-
-/// Takes a task into the registry of its loop.
-fn list<T: Send + 'static>(core: &Core<Option<T>>, cell: Weak<dyn AnyCell>) {
-    if let Some(meta) = &core.meta {
-        meta.event_loop.0.tasks.insert(cell);
-    }
+    let core = new.into_core::<T>();
+    spawner.spawn_stateful(core, |task| TaskFuture::new(task.clone(), coroutine))
 }
 
 /// The typed cell behind a node, where the type is right.
@@ -194,6 +187,17 @@ impl<T: Send + 'static> TypedCell<T> for Cell<T> {
 
     fn into_node(self: Arc<Self>) -> Node {
         self
+    }
+}
+
+impl<T: Send + 'static> State for Core<Option<T>> {
+    fn list<F>(task: &Arc<Stateful<Self, F>>, list: &mut dyn Any)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        if let Some(nodes) = list.downcast_mut::<Vec<Node>>() {
+            nodes.push(task.clone());
+        }
     }
 }
 

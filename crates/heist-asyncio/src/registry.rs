@@ -1,13 +1,15 @@
 //! The tasks of a loop that are not done, for `all_tasks` and for the end of a run.
 //!
-//! It holds them weakly: who owns a task is the loop that runs it. A task is listed before anybody else sees it, in a
-//! shard of the thread that creates it. Nobody takes it out when it is done, which another thread may see to: whoever
-//! lists one looks at two that are listed already, and takes out what is gone. So listing costs its thread a few
-//! nanoseconds and others nothing. What a burst leaves behind is taken out by later ones, or by a look at all.
+//! On the parallel loop the core knows its tasks, and is asked. The others are listed here: those of the exact loop, and
+//! those that were started eagerly. They are held weakly: who owns a task is who runs it. A task is listed before anybody
+//! else sees it, in a shard of the thread that creates it. Nobody takes it out when it is done: whoever lists one looks at
+//! two that are listed already, and takes out what is gone. What a burst leaves behind is taken out by later ones, or by
+//! a look at all.
 
 use std::sync::Weak;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use heist::runtime::Spawner;
 use parking_lot::Mutex;
 
 use crate::cell::TaskMeta;
@@ -97,8 +99,12 @@ impl Registry {
     }
 
     /// The tasks that are not done, in the order of their creation; on many threads, in that of each thread.
-    pub(crate) fn snapshot(&self) -> Vec<Node> {
+    /// `spawner`: that of the core's tasks, on the parallel loop.
+    pub(crate) fn snapshot(&self, spawner: Option<Spawner>) -> Vec<Node> {
         let mut found: Vec<Node> = Vec::new();
+        if let Some(spawner) = spawner {
+            spawner.list_stateful(&mut found);
+        }
         for shard in &self.shards {
             let mut shard = shard.0.lock();
             shard.tasks.retain(|task| task.strong_count() > 0);

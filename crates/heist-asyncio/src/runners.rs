@@ -241,7 +241,7 @@ impl Runner {
         let open = self.open()?;
         let context = context.unwrap_or_else(|| open.context.clone());
         let builder = Builder::new().on(open.event_loop.clone()).context(context);
-        let cell = new_cell(builder.prepare::<T>(MAIN_SLOT)?);
+        let cell = new_cell::<T>(builder.prepare(MAIN_SLOT)?.into_core());
         let node = cell.node();
         open.event_loop.0.exit.begin_run();
         #[cfg(unix)]
@@ -421,7 +421,7 @@ impl Open {
         }
         self.coroutines.clear();
         crate::loop_handle::forget();
-        for node in self.event_loop.0.tasks.snapshot() {
+        for node in self.event_loop.nodes() {
             let mut context = ErrorContext::new("task was destroyed but it is pending");
             context.task_name = Some(TaskHandle(node).get_name());
             self.event_loop.call_exception_handler(&context);
@@ -438,7 +438,7 @@ impl Open {
 
     /// Cancels the tasks that are not done, waits for them, and reports their errors.
     fn end_all(&self, main: &mut Main<'_>) -> Result<()> {
-        let left = self.event_loop.0.tasks.snapshot();
+        let left = self.event_loop.nodes();
         if left.is_empty() {
             return Ok(());
         }
@@ -468,10 +468,10 @@ impl Open {
     /// Runs what belongs to the closing, as a task of the loop.
     fn run_closing(&self, coroutine: impl Future<Output = Result<()>>) -> Result<()> {
         let frame = self.frame();
-        let core = Builder::new()
+        let new = Builder::new()
             .on(self.event_loop.clone())
-            .prepare::<()>(MAIN_SLOT)?;
-        let node = new_cell(core).into_node();
+            .prepare(MAIN_SLOT)?;
+        let node = new_cell::<()>(new.into_core()).into_node();
         drop(frame);
         self.run_main(&node, TaskFuture::new(node.clone(), coroutine))
     }

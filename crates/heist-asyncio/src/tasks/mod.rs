@@ -7,13 +7,13 @@ use std::fmt;
 use std::future::IntoFuture;
 use std::panic::Location;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::task::{Context, Waker};
 
 use heist::runtime::Spawner;
 
 use crate::base_events::{LocalFuture, NO_SLOT, Ready, driven_here};
-use crate::cell::{Core, Role, TaskMeta, TaskState};
+use crate::cell::{NewTask, TaskMeta};
 use crate::contextvars;
 use crate::events::{EventLoop, current_node, snapshot_context};
 use crate::exceptions::{Exception, Result, runtime_error};
@@ -393,23 +393,20 @@ impl Builder {
         F: std::future::Future<Output = Result<T>> + Send + 'static,
     {
         let eager = self.eager;
-        let core = self.prepare::<T>(NO_SLOT)?;
-        let Some(meta) = &core.meta else {
-            return Err(runtime_error("no loop"));
-        };
-        let event_loop = &meta.event_loop;
+        let new = self.prepare(NO_SLOT)?;
+        let event_loop = &new.meta.event_loop;
         let eager = eager.unwrap_or_else(|| event_loop.is_eager());
         if let Some(parallel) = event_loop.parallel() {
             let spawner = parallel.spawner();
             let starts = eager && EventLoop::running().as_ref() == Some(event_loop);
             return Ok(Task(if starts {
-                start_in_parallel(spawner, core, coroutine)
+                start_in_parallel(spawner, new, coroutine)
             } else {
-                spawn_cell(spawner, core, coroutine)
+                spawn_cell(spawner, new, coroutine)
             }));
         }
         let event_loop = event_loop.clone();
-        let cell = new_cell(core);
+        let cell = new_cell(new.into_core());
         let future = Box::pin(TaskFuture::new(cell.node(), coroutine));
         match (driven_here(&event_loop), event_loop.exact()) {
             (Some(coroutines), _) => {
@@ -433,17 +430,14 @@ impl Builder {
         F: std::future::Future<Output = Result<T>> + 'static,
     {
         let eager = self.eager;
-        let core = self.prepare(NO_SLOT)?;
-        let running = core.meta.as_ref().and_then(|meta| {
-            let event_loop = meta.event_loop.clone();
-            Some((driven_here(&event_loop)?, event_loop))
-        });
-        let Some((coroutines, event_loop)) = running else {
+        let new = self.prepare(NO_SLOT)?;
+        let event_loop = new.meta.event_loop.clone();
+        let Some(coroutines) = driven_here(&event_loop) else {
             return Err(runtime_error(
                 "a task that is not Send needs a loop of the current thread",
             ));
         };
-        let cell = new_cell(core);
+        let cell = new_cell(new.into_core());
         let future: LocalFuture = Box::pin(TaskFuture::new(cell.node(), coroutine));
         coroutines.insert(&cell.node(), future);
         start(
@@ -454,9 +448,10 @@ impl Builder {
         Ok(Task(cell))
     }
 
-    /// The cell of a task to be.
+    /// What the cell of the task to be is made of.
+    #[inline]
     #[track_caller]
-    pub(crate) fn prepare<T: Send + 'static>(self, slot: u32) -> Result<Core<Option<T>>> {
+    pub(crate) fn prepare(self, slot: u32) -> Result<NewTask> {
         let event_loop = match self.event_loop {
             Some(event_loop) => event_loop.of_this_thread(false).0,
             None => {
@@ -476,20 +471,11 @@ impl Builder {
             site: Location::caller(),
             step: StepFlags::default(),
         };
-        let context = self.context.or_else(snapshot_context);
-        // ORDERING: Relaxed; nobody else sees the task yet.
-        meta.step
-            .has_context
-            .store(context.is_some(), Ordering::Relaxed);
-        let task = TaskState {
-            context,
-            ..TaskState::default()
-        };
-        let core = Core::new(Role::Task(task), Some(meta));
-        if let Some(name) = self.name {
-            core.lock().set_name(name);
-        }
-        Ok(core)
+        Ok(NewTask {
+            meta,
+            context: self.context.or_else(snapshot_context),
+            name: self.name,
+        })
     }
 }
 
@@ -505,12 +491,12 @@ fn start(event_loop: &EventLoop, node: Node, eager: bool) {
 
 /// Runs a task's first step here and now; one that suspends goes on as a task of the core.
 #[track_caller]
-fn start_in_parallel<T, F>(spawner: Spawner, core: Core<Option<T>>, coroutine: F) -> CellRef<T>
+fn start_in_parallel<T, F>(spawner: Spawner, new: NewTask, coroutine: F) -> CellRef<T>
 where
     T: Send + 'static,
     F: std::future::Future<Output = Result<T>> + Send + 'static,
 {
-    let cell = new_cell(core);
+    let cell = new_cell(new.into_core());
     let mut future = Box::pin(TaskFuture::new(cell.node(), coroutine));
     // The core polls a new task at once, so nothing can be missed by a waker that wakes nobody: each future is asked
     // again, and given a waker then.
