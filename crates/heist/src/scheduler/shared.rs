@@ -8,7 +8,7 @@ use super::park::{Parker, Unpark};
 use super::queue::{Aged, LocalQueue};
 use super::record::{self, Record};
 use super::spare::Called;
-use super::worker::{Core, run};
+use super::worker::{self, Core, run};
 use super::{Drive, Policy};
 use crate::budget;
 use crate::clock::tsc::{Scale, Ticks};
@@ -50,6 +50,8 @@ pub(crate) struct Shared {
     /// The spares and the monitor ask the kernel for short time slices.
     pub(crate) short_slices: bool,
     pub(super) budget_limit: u64,
+    /// `worker::THEFT_INTERVAL` in ticks.
+    pub(super) theft_interval: u64,
     pub(super) scale: Scale,
     pub(super) shutdown: AtomicBool,
     pub(crate) alarm: Alarm,
@@ -110,6 +112,7 @@ impl Shared {
             event_interval: scale.ticks_in(policy.event_interval),
             short_slices: policy.short_slices,
             budget_limit: scale.ticks_in(budget::LIMIT),
+            theft_interval: scale.ticks_in(worker::THEFT_INTERVAL),
             scale,
             shutdown: AtomicBool::new(false),
             alarm: Alarm::new(),

@@ -30,11 +30,16 @@ use crate::task::{CurrentTask, Id, Own, Runnable, TOGETHER, TaskRef};
 use spare::{hand_over, park_spare, refuses, stand_aside};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Polls between two looks at the injector while the own queue is full.
 const INJECTOR_INTERVAL: u32 = 61;
 /// One local wake in this many is stamped, to measure wake-to-run.
 const STAMP_INTERVAL: u32 = 16;
+
+/// Between two thefts of a worker, at least. Who steals more often takes one or two tasks at a time, at the heels of whom it
+/// steals from, and both wait for each other's cache lines. Parking meanwhile would cost the other one more, to wake it.
+pub(super) const THEFT_INTERVAL: Duration = Duration::from_micros(4);
 
 /// The part that only the thread that plays the worker touches.
 pub(crate) struct Core {
@@ -48,6 +53,8 @@ pub(crate) struct Core {
     n_ticks: u32,
     n_wakes: u32,
     searching: bool,
+    /// When it may steal again.
+    theft_due: Ticks,
     is_spare: bool,
     /// It polls a heavy task.
     computes: bool,
@@ -102,6 +109,7 @@ impl Core {
             n_ticks: 0,
             n_wakes: 0,
             searching: false,
+            theft_due: Ticks::default(),
             computes: false,
             slow: false,
             heavy_due: Ticks::default(),
@@ -273,6 +281,9 @@ impl Core {
                 return None;
             }
         }
+        if self.now < self.theft_due {
+            return None;
+        }
         let n = self.shared.in_use().len();
         let start = self.random(n);
         for offset in 0..n {
@@ -282,6 +293,9 @@ impl Core {
             }
             if let Some(runnable) = self.queue.steal_from(&self.shared.remotes[victim].stealer) {
                 self.remote().counters.steals.add(1);
+                if !self.is_spare {
+                    self.theft_due = Ticks(self.now.0.saturating_add(self.shared.theft_interval));
+                }
                 return Some(runnable);
             }
         }
@@ -482,6 +496,28 @@ fn turn(shared: &Arc<Shared>) {
     }
 }
 
+/// Waits until the worker may steal again, if it has just done so and another one is awake. True where it then sees
+/// something to do.
+fn linger(shared: &Arc<Shared>) -> bool {
+    loop {
+        let found = current::with_worker(|core| {
+            if !core.searching || core.now >= core.theft_due || !shared.home.idle.others_awake() {
+                return Some(false);
+            }
+            core.now = shared.scale.ticks();
+            let may_steal = core.now >= core.theft_due;
+            let sees = core.sees_light_work(may_steal);
+            (sees || may_steal).then_some(sees)
+        });
+        match found {
+            Some(None) => std::hint::spin_loop(),
+            Some(Some(sees)) => return sees,
+            // Another thread plays this worker now.
+            None => return true,
+        }
+    }
+}
+
 /// Blocks until there may be something to do.
 fn park(shared: &Arc<Shared>) {
     // PANIC: the drop of a joiner's waker is user code; the task's end catches what it throws.
@@ -561,7 +597,7 @@ pub(super) fn run(shared: &Arc<Shared>, idx: usize) {
             }
             Some(Step::Turn) => turn(shared),
             Some(Step::Park) => {
-                if !serve(shared) {
+                if !serve(shared) && !linger(shared) {
                     park(shared);
                 }
             }
