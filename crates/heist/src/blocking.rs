@@ -144,35 +144,53 @@ impl Pool {
     /// If no thread is idle and the operating system gives none.
     pub(crate) fn play(&self, role: Role) -> std::io::Result<()> {
         let mut state = self.shared.state.lock();
-        state.roles.push_back(role);
         // From now on, so that the thread that is engaged for it is not taken for one that will
         // come to the calls.
         state.playing += 1;
-        let result = self.engage(&mut state, false);
-        if result.is_err() {
-            state.roles.pop_back();
+        if Self::claim(&mut state) {
+            state.roles.push_back(role);
+            self.shared.work.notify_one();
+            return Ok(());
+        }
+        let started = self.start(&mut state, Some(role));
+        if started.is_err() {
             state.playing -= 1;
         }
-        result
+        started
     }
 
     /// Claims an idle thread, or starts one unless the pool is `full`.
     fn engage(&self, state: &mut MutexGuard<'_, State>, full: bool) -> std::io::Result<()> {
-        if state.idle > 0 {
-            state.idle -= 1;
-            state.claimed += 1;
+        if Self::claim(state) {
             self.shared.work.notify_one();
             return Ok(());
         }
-        if full {
-            return Ok(());
+        match full {
+            true => Ok(()),
+            false => self.start(state, None),
         }
+    }
+
+    /// Claims an idle thread, if there is one.
+    fn claim(state: &mut State) -> bool {
+        if state.idle == 0 {
+            return false;
+        }
+        state.idle -= 1;
+        state.claimed += 1;
+        true
+    }
+
+    /// Starts a thread. Its first role is its own, so that a runtime's first threads have the numbers of the workers that
+    /// they play: whoever pins threads goes by that.
+    fn start(&self, state: &mut State, role: Option<Role>) -> std::io::Result<()> {
         let config = &self.shared.config;
         let name = format!("{}-{}", config.thread_name, state.started);
         let pool = self.clone();
+        let mut role = role;
         let main = move || {
             let shared = pool.shared.clone();
-            (shared.around)(&mut || pool.work());
+            (shared.around)(&mut || pool.work(role.take()));
             let mut state = shared.state.lock();
             state.threads -= 1;
             drop(state);
@@ -187,11 +205,11 @@ impl Pool {
     }
 
     /// A thread's life.
-    fn work(&self) {
+    fn work(&self, mut own: Option<Role>) {
         let shared = &*self.shared;
         let mut state = shared.state.lock();
         loop {
-            if let Some(role) = state.roles.pop_front() {
+            if let Some(role) = own.take().or_else(|| state.roles.pop_front()) {
                 drop(state);
                 // PANIC: a worker catches its tasks' panics; should one of ours escape, the
                 // thread goes on and the hook has reported it.

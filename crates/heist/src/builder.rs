@@ -193,7 +193,8 @@ impl Builder {
         self
     }
 
-    /// Called on each of the runtime's threads when it starts.
+    /// Called on each of the runtime's threads when it starts. The thread's name ends in its number; the first ones, from 0
+    /// on, play the workers, in order, as long as none of them calls [`block_in_place`](crate::task::block_in_place).
     pub fn on_thread_start(&mut self, hook: impl Fn() + Send + Sync + 'static) -> &mut Self {
         self.on_thread_start = Some(Arc::new(hook));
         self

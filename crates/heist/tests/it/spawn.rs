@@ -3,6 +3,7 @@
 use crate::support::{Drops, on_all, oneshot, workers};
 use heist::runtime::{Builder, Handle, TaskState};
 use std::collections::HashSet;
+use std::sync::{Arc, Barrier, Mutex};
 
 #[test]
 fn many_tasks_give_their_outputs() {
@@ -231,4 +232,37 @@ fn a_large_future_is_spawned_from_a_small_stack() {
         });
     let task = spawner.unwrap().join().unwrap();
     assert_eq!(runtime.block_on(task).unwrap(), SIZE);
+}
+
+/// Who pins threads goes by their numbers.
+#[test]
+fn the_first_threads_play_the_workers() {
+    for _ in 0..20 {
+        let names = Arc::new(Mutex::new(HashSet::new()));
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(3)
+            .thread_name("player")
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            // As many as there are workers, none of which ends before all have begun.
+            let all = Arc::new(Barrier::new(3));
+            let tasks: Vec<_> = (0..3)
+                .map(|_| {
+                    let (names, all) = (names.clone(), all.clone());
+                    heist::spawn(async move {
+                        all.wait();
+                        let name = std::thread::current().name().unwrap().to_owned();
+                        names.lock().unwrap().insert(name);
+                    })
+                })
+                .collect();
+            for task in tasks {
+                task.await.unwrap();
+            }
+        });
+        let mut names: Vec<_> = names.lock().unwrap().drain().collect();
+        names.sort();
+        assert_eq!(names, ["player-0", "player-1", "player-2"]);
+    }
 }
