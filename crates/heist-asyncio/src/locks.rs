@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 
 use crate::completion::Completion;
 use crate::exceptions::{Result, runtime_error};
-use crate::node::{CellRef, new_future};
+use crate::node::{CellRef, is_same_node, new_future};
 use crate::wait::WaitNode;
 
 pub(crate) type Waiter = CellRef<()>;
@@ -22,7 +22,7 @@ pub(crate) type Woken = (Waiter, Completion);
 
 pub(crate) fn dispatch(woken: impl IntoIterator<Item = Woken>) {
     for (waiter, completion) in woken {
-        completion.dispatch(&(waiter as crate::node::Node));
+        completion.dispatch(&waiter.into_node());
     }
 }
 
@@ -36,7 +36,7 @@ pub(crate) fn wake(waiter: &Waiter) -> Option<Woken> {
 }
 
 pub(crate) fn remove(waiters: &mut VecDeque<Waiter>, waiter: &Waiter) {
-    if let Some(idx) = waiters.iter().position(|other| Arc::ptr_eq(other, waiter)) {
+    if let Some(idx) = waiters.iter().position(|other| is_same_node(other, waiter)) {
         waiters.remove(idx);
     }
 }
@@ -111,7 +111,7 @@ impl Lock {
             lock: self,
             waiter: Some(waiter.clone()),
         };
-        WaitNode::new(waiter).await?;
+        WaitNode::new(waiter.into_node()).await?;
         queued.take(true);
         Ok(LockGuard(Some(self.clone())))
     }
@@ -265,7 +265,7 @@ impl Event {
             event: self,
             waiter: waiter.clone(),
         };
-        WaitNode::new(waiter).await
+        WaitNode::new(waiter.into_node()).await
     }
 
     /// How many wait.
@@ -372,7 +372,7 @@ impl Condition {
         };
         self.lock.release()?;
         queued.hand_on = true;
-        let mut result = WaitNode::new(waiter).await;
+        let mut result = WaitNode::new(waiter.into_node()).await;
         queued.leave();
         loop {
             match self.lock.acquire().await {

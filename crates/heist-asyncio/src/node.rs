@@ -1,10 +1,12 @@
 //! References to cells, with the type of the result and without.
 //!
 //! A future's cell has an allocation of its own, and so has that of a task whose coroutine the loop keeps elsewhere. A task
-//! of the core has its cell beside it, in one allocation: what two threads touch of it moves once.
+//! of the core has its cell beside it, in one allocation: what two threads touch of it moves once. They are pinned because that
+//! one is.
 
 use std::any::Any;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::task::{Wake, Waker};
@@ -17,33 +19,41 @@ use crate::exceptions::{Exception, Result};
 use crate::tasks::TaskFuture;
 
 /// A cell whose result type is forgotten.
-pub(crate) type Node = Arc<dyn AnyCell>;
+pub(crate) type Node = Pin<Arc<dyn AnyCell>>;
 
 /// A cell with the type of its result.
-pub(crate) type CellRef<T> = Arc<dyn TypedCell<T>>;
+pub(crate) type CellRef<T> = Pin<Arc<dyn TypedCell<T>>>;
 
 /// What a cell offers without its result type.
 pub(crate) trait AnyCell: Send + Sync {
     fn core(&self) -> &Core;
 
     /// A [`CellRef`] of whatever type it is, in a box.
-    fn into_any(self: Arc<Self>) -> Box<dyn Any>;
+    fn into_any(self: Pin<Arc<Self>>) -> Box<dyn Any>;
 
     /// Lets the task have a step, or another one after that which runs.
-    fn wake(self: Arc<Self>);
+    fn wake(self: Pin<Arc<Self>>);
 
     /// What wakes the task in the same way.
-    fn into_waker(self: Arc<Self>) -> Waker;
+    fn into_waker(self: Pin<Arc<Self>>) -> Waker;
+}
+
+/// A cell by itself, as the registry has it.
+pub(crate) trait Lone: Send + Sync {
+    fn into_node(self: Arc<Self>) -> Node;
 }
 
 /// What a cell offers with its result type.
 pub(crate) trait TypedCell<T>: AnyCell {
     fn typed(&self) -> &Core<Option<T>>;
-    fn into_node(self: Arc<Self>) -> Node;
+    fn into_node(self: Pin<Arc<Self>>) -> Node;
 }
 
 /// A cell by itself.
 struct Cell<T>(Core<Option<T>>);
+
+// Nothing in it is pinned.
+impl<T> Unpin for Cell<T> {}
 
 /// A pending future's.
 pub(crate) fn new_future<T: Send + 'static>() -> CellRef<T> {
@@ -60,7 +70,7 @@ pub(crate) fn new_cell<T: Send + 'static>(mut core: Core<Option<T>>) -> CellRef<
         let weak: Weak<Cell<T>> = Arc::downgrade(&cell);
         meta.event_loop.0.tasks.insert(weak);
     }
-    cell
+    Pin::<Arc<Cell<T>>>::new(cell)
 }
 
 /// A coroutine above this size, in bytes, has a box of its own: the place beside the cell stays as long as the result.
@@ -96,12 +106,17 @@ pub(crate) fn with_type<T: Send + 'static>(node: Node) -> Option<CellRef<T>> {
     Some(*cell)
 }
 
-pub(crate) fn is_same_node(a: &Node, b: &Node) -> bool {
-    std::ptr::addr_eq(Arc::as_ptr(a), Arc::as_ptr(b))
+/// Where a cell is: no other is there while it lives.
+pub(crate) fn address_of<C: ?Sized>(cell: &Pin<Arc<C>>) -> usize {
+    std::ptr::from_ref::<C>(cell).addr()
+}
+
+pub(crate) fn is_same_node<C: ?Sized>(a: &Pin<Arc<C>>, b: &Pin<Arc<C>>) -> bool {
+    address_of(a) == address_of(b)
 }
 
 impl<T: Send + 'static> dyn TypedCell<T> {
-    pub(crate) fn node(self: &Arc<Self>) -> Node {
+    pub(crate) fn node(self: &Pin<Arc<Self>>) -> Node {
         self.clone().into_node()
     }
 
@@ -111,7 +126,7 @@ impl<T: Send + 'static> dyn TypedCell<T> {
     }
 
     /// Sets the result and schedules what waits for it; false where the cell was done.
-    pub(crate) fn set_result(self: &Arc<Self>, value: T) -> bool {
+    pub(crate) fn set_result(self: &Pin<Arc<Self>>, value: T) -> bool {
         match self.typed().try_set_result(value) {
             Ok(completion) => {
                 completion.dispatch(&self.node());
@@ -125,7 +140,7 @@ impl<T: Send + 'static> dyn TypedCell<T> {
     }
 
     /// Sets the exception and schedules what waits for it; false where the cell was done.
-    pub(crate) fn set_exception(self: &Arc<Self>, exception: Exception) -> bool {
+    pub(crate) fn set_exception(self: &Pin<Arc<Self>>, exception: Exception) -> bool {
         match self.typed().try_set_exception(exception) {
             Ok(completion) => {
                 completion.dispatch(&self.node());
@@ -141,12 +156,12 @@ impl<T: Send + 'static> AnyCell for Cell<T> {
         &self.0
     }
 
-    fn into_any(self: Arc<Self>) -> Box<dyn Any> {
+    fn into_any(self: Pin<Arc<Self>>) -> Box<dyn Any> {
         let cell: CellRef<T> = self;
         Box::new(cell)
     }
 
-    fn wake(self: Arc<Self>) {
+    fn wake(self: Pin<Arc<Self>>) {
         let Some(meta) = &self.0.meta else {
             return;
         };
@@ -169,14 +184,20 @@ impl<T: Send + 'static> AnyCell for Cell<T> {
         }
     }
 
-    fn into_waker(self: Arc<Self>) -> Waker {
-        Waker::from(self)
+    fn into_waker(self: Pin<Arc<Self>>) -> Waker {
+        Waker::from(Pin::into_inner(self))
+    }
+}
+
+impl<T: Send + 'static> Lone for Cell<T> {
+    fn into_node(self: Arc<Self>) -> Node {
+        Pin::<Arc<Self>>::new(self)
     }
 }
 
 impl<T: Send + 'static> Wake for Cell<T> {
     fn wake(self: Arc<Self>) {
-        AnyCell::wake(self);
+        AnyCell::wake(Pin::new(self));
     }
 }
 
@@ -185,13 +206,13 @@ impl<T: Send + 'static> TypedCell<T> for Cell<T> {
         &self.0
     }
 
-    fn into_node(self: Arc<Self>) -> Node {
+    fn into_node(self: Pin<Arc<Self>>) -> Node {
         self
     }
 }
 
 impl<T: Send + 'static> State for Core<Option<T>> {
-    fn list<F>(task: &Arc<Stateful<Self, F>>, list: &mut dyn Any)
+    fn list<F>(task: &Pin<Arc<Stateful<Self, F>>>, list: &mut dyn Any)
     where
         F: Future<Output = ()> + Send + 'static,
     {
@@ -210,16 +231,16 @@ where
         self.state()
     }
 
-    fn into_any(self: Arc<Self>) -> Box<dyn Any> {
+    fn into_any(self: Pin<Arc<Self>>) -> Box<dyn Any> {
         let cell: CellRef<T> = self;
         Box::new(cell)
     }
 
-    fn wake(self: Arc<Self>) {
+    fn wake(self: Pin<Arc<Self>>) {
         Stateful::wake(&self);
     }
 
-    fn into_waker(self: Arc<Self>) -> Waker {
+    fn into_waker(self: Pin<Arc<Self>>) -> Waker {
         Waker::from(Arc::new(Wakes(self)))
     }
 }
@@ -233,13 +254,13 @@ where
         self.state()
     }
 
-    fn into_node(self: Arc<Self>) -> Node {
+    fn into_node(self: Pin<Arc<Self>>) -> Node {
         self
     }
 }
 
 /// Of tasks of the core, which have another waker where they are polled.
-struct Wakes<S, F: Future<Output = ()>>(Arc<Stateful<S, F>>);
+struct Wakes<S, F: Future<Output = ()>>(Pin<Arc<Stateful<S, F>>>);
 
 impl<S, F> Wake for Wakes<S, F>
 where

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 
 use crate::exceptions::{QueueEmpty, QueueFull, QueueShutDown, Result, value_error};
 use crate::locks::{Event, Waiter, Woken, dispatch};
-use crate::node::new_future;
+use crate::node::{is_same_node, new_future};
 use crate::wait::WaitNode;
 
 /// Where a queue keeps its items: what subclasses override in Python (`_init`, `_put`, `_get`).
@@ -366,7 +366,7 @@ impl<T: Send + 'static, S: QueueStore<T>> Queue<T, S> {
             line,
             waiter: Some(waiter.clone()),
         };
-        let result = WaitNode::new(waiter).await;
+        let result = WaitNode::new(waiter.into_node()).await;
         if result.is_ok() {
             queued.waiter = None;
         }
@@ -457,7 +457,7 @@ impl<T: Send + 'static, S: QueueStore<T>> Drop for Queued<'_, T, S> {
         };
         let mut state = self.queue.0.state.lock();
         let line = state.line(self.line);
-        if let Some(idx) = line.iter().position(|other| Arc::ptr_eq(other, &waiter)) {
+        if let Some(idx) = line.iter().position(|other| is_same_node(other, &waiter)) {
             line.remove(idx);
         }
         // [Q1]

@@ -13,7 +13,7 @@ use heist::runtime::Spawner;
 use parking_lot::Mutex;
 
 use crate::cell::TaskMeta;
-use crate::node::{AnyCell, Node};
+use crate::node::{Lone, Node};
 
 /// So many threads have a shard for themselves.
 const SHARDS: usize = 16;
@@ -56,7 +56,7 @@ pub(crate) fn next_id(in_order: bool) -> u64 {
 
 #[derive(Default)]
 struct Shard {
-    tasks: Vec<Weak<dyn AnyCell>>,
+    tasks: Vec<Weak<dyn Lone>>,
     /// The place that is looked at next.
     next: usize,
 }
@@ -85,7 +85,7 @@ struct Apart(Mutex<Shard>);
 
 impl Registry {
     /// Takes a new task in, before anybody else sees it.
-    pub(crate) fn insert(&self, task: Weak<dyn AnyCell>) {
+    pub(crate) fn insert(&self, task: Weak<dyn Lone>) {
         let place = SHARD.try_with(|shard| *shard).unwrap_or(0);
         let mut shard = self.shards[place].0.lock();
         (0..LOOKS).for_each(|_| shard.look());
@@ -108,7 +108,8 @@ impl Registry {
         for shard in &self.shards {
             let mut shard = shard.0.lock();
             shard.tasks.retain(|task| task.strong_count() > 0);
-            found.extend(shard.tasks.iter().filter_map(Weak::upgrade));
+            let left = shard.tasks.iter().filter_map(Weak::upgrade);
+            found.extend(left.map(Lone::into_node));
         }
         found.sort_by_key(|node| node.core().meta.as_ref().map(|meta| meta.id));
         found.retain(|node| {

@@ -248,7 +248,7 @@ impl Runner {
         let interrupts = catches_interrupts
             .then(|| Interrupts::listen(open.runtime(), &open.event_loop, &node))
             .transpose()?;
-        let result = open.run_main(&node, TaskFuture::new(cell.clone(), coroutine));
+        let result = open.run_main(&node, TaskFuture::new(cell.node(), coroutine));
         // Where an exit is raised in its place, it has been seen all the same.
         let outcome = node.core().state.lock().outcome();
         let result = result.and(outcome);

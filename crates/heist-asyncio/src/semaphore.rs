@@ -92,7 +92,7 @@ impl Semaphore {
             semaphore: self,
             waiter: Some(waiter.clone()),
         };
-        WaitNode::new(waiter).await?;
+        WaitNode::new(waiter.into_node()).await?;
         queued.take(true);
         Ok(SemaphoreGuard(Some(self.clone())))
     }

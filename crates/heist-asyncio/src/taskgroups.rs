@@ -391,7 +391,7 @@ impl TaskGroup {
                 }
                 state.on_completed.get_or_insert_with(new_future).clone()
             };
-            if let Err(error) = WaitNode::new(waiter).await {
+            if let Err(error) = WaitNode::new(waiter.into_node()).await {
                 if error.is_cancelled() && !self.is_aborting() {
                     *cancellation = Some(error);
                     self.abort();

@@ -27,7 +27,7 @@ mod exceptions {
 /// The primitives of both files here.
 mod sync {
     use loom::sync::MutexGuard;
-    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+    pub(crate) use loom::sync::atomic::{AtomicBool, Ordering, fence};
     use std::task::Waker;
 
     #[derive(Default)]

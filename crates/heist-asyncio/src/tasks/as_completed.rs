@@ -11,7 +11,7 @@ use crate::completion::add_internal;
 use crate::events::{EventLoop, TimerHandle};
 use crate::exceptions::{Exception, Result, TimeoutError};
 use crate::futures::Future;
-use crate::node::CellRef;
+use crate::node::{CellRef, address_of, is_same_node};
 use crate::queues::Queue;
 use crate::tasks::{Child, IntoTask};
 use crate::wait::{Fetch, value_of};
@@ -70,7 +70,7 @@ pub fn as_completed<T: Send + 'static>(
     let mut seen = std::collections::HashSet::new();
     for awaitable in awaitables {
         let child = awaitable.into_task();
-        if seen.insert(Arc::as_ptr(&child.0).addr()) {
+        if seen.insert(address_of(&child.0)) {
             children.push(child);
         }
     }
@@ -100,7 +100,7 @@ pub fn as_completed<T: Send + 'static>(
         if let Some(entry) = todo
             .waiting
             .iter_mut()
-            .find(|(child, _)| Arc::ptr_eq(&child.0, &cell))
+            .find(|(child, _)| is_same_node(&child.0, &cell))
         {
             entry.1 = id;
         }
@@ -123,7 +123,7 @@ impl<T: Send + 'static> Shared<T> {
         let Some(idx) = todo
             .waiting
             .iter()
-            .position(|(child, _)| Arc::ptr_eq(&child.0, cell))
+            .position(|(child, _)| is_same_node(&child.0, cell))
         else {
             // The time was over first.
             return;
@@ -160,7 +160,7 @@ impl<T: Send + 'static> Shared<T> {
         let idx = todo
             .fetches
             .iter()
-            .position(|(known, _)| Arc::ptr_eq(known, cell))?;
+            .position(|(known, _)| is_same_node(known, cell))?;
         Some(todo.fetches.swap_remove(idx).1)
     }
 }

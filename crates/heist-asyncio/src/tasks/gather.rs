@@ -12,7 +12,7 @@ use crate::completion::{Watcher, watch_all};
 use crate::events::EventLoop;
 use crate::exceptions::{Exception, Message, Result};
 use crate::futures::Future;
-use crate::node::{CellRef, Node, new_cell, new_future};
+use crate::node::{CellRef, Node, address_of, new_cell, new_future};
 use crate::tasks::cancel::cancel;
 use crate::tasks::{Child, IntoTask};
 use crate::wait::{Fetch, Waiting, fetch_clone, fetch_take, value_of};
@@ -222,7 +222,7 @@ pub(crate) fn gather_nodes<R: Send + 'static>(
 
 /// The children, each once.
 fn different(children: &[Node]) -> Vec<&Node> {
-    let address = |child: &Node| Arc::as_ptr(child).cast::<()>().addr();
+    let address = |child: &Node| address_of(child);
     let mut sorted: Vec<usize> = children.iter().map(address).collect();
     sorted.sort_unstable();
     if !sorted.windows(2).any(|pair| pair[0] == pair[1]) {

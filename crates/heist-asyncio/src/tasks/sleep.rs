@@ -24,7 +24,7 @@ pub async fn sleep(delay: Duration) -> Result<()> {
     let event_loop = get_running_loop()?;
     let future = new_future::<()>();
     if event_loop.parallel().is_some() {
-        let wait = WaitNode::new(future.clone());
+        let wait = WaitNode::new(future.node());
         return CoreSleep {
             future,
             wait,
@@ -41,7 +41,7 @@ pub async fn sleep(delay: Duration) -> Result<()> {
         }),
     );
     let _timer = TimerGuard(Some(timer));
-    WaitNode::new(future).await
+    WaitNode::new(future.into_node()).await
 }
 
 /// As [`sleep`], and gives a value (`asyncio.sleep(delay, result)`).

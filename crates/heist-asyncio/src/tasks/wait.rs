@@ -7,7 +7,7 @@ use crate::completion::add_internal;
 use crate::events::get_running_loop;
 use crate::exceptions::{Result, value_error};
 use crate::futures::Future;
-use crate::node::{Node, new_future};
+use crate::node::{Node, address_of, new_future};
 use crate::tasks::sleep::TimerGuard;
 use crate::tasks::{Task, TaskHandle};
 use crate::wait::WaitNode;
@@ -85,7 +85,7 @@ pub async fn wait<W: Waitable>(
     let mut items: Vec<(W, Node)> = Vec::new();
     for item in awaitables {
         let node = item.waitable().0;
-        if seen.insert(Arc::as_ptr(&node).cast::<()>() as usize) {
+        if seen.insert(address_of(&node)) {
             items.push((item, node));
         }
     }
@@ -149,7 +149,7 @@ pub(crate) async fn wait_nodes(
         callbacks.0.push((node, id));
     }
     let _timer = TimerGuard(timer);
-    WaitNode::new(waiter).await
+    WaitNode::new(waiter.into_node()).await
 }
 
 /// True where the task or future has an exception that is no cancellation of its own; it counts as seen.

@@ -67,7 +67,7 @@ async fn cancel_and_wait(node: &Node) -> Result<()> {
         ),
     );
     cancel(node, &None);
-    let result = WaitNode::new(waiter).await;
+    let result = WaitNode::new(waiter.into_node()).await;
     drop(callback);
     result
 }

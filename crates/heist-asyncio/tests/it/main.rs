@@ -15,6 +15,7 @@ mod world;
 
 mod asyncgens;
 mod barriers;
+mod cells;
 mod eager;
 mod exits;
 mod foreign;

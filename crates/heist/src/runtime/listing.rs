@@ -30,34 +30,35 @@ impl fmt::Display for TaskState {
 }
 
 impl super::Handle {
-    /// Adds this runtime's tasks with a state that are alive to a list of their maker's, by
+    /// Adds this runtime's tasks that are alive and whose state is, too, to a list of their maker's, by
     /// [`State::list`](crate::task::State::list), in no particular order.
     ///
     /// ```
     /// use heist::task::{State, Stateful};
     /// use std::any::Any;
+    /// use std::pin::Pin;
     /// use std::sync::Arc;
     ///
     /// struct Job(u32);
     ///
     /// impl State for Job {
-    ///     fn list<F>(task: &Arc<Stateful<Job, F>>, list: &mut dyn Any)
+    ///     fn list<F>(task: &Pin<Arc<Stateful<Job, F>>>, list: &mut dyn Any)
     ///     where
     ///         F: Future<Output = ()> + Send + 'static,
     ///     {
-    ///         if let Some(jobs) = list.downcast_mut::<Vec<Arc<dyn AsRef<Job>>>>() {
-    ///             jobs.push(task.clone());
+    ///         if let Some(jobs) = list.downcast_mut::<Vec<u32>>() {
+    ///             jobs.push(task.state().0);
     ///         }
     ///     }
     /// }
     ///
     /// # heist::runtime::Runtime::new().unwrap().block_on(async {
-    /// for number in [3, 4] {
-    ///     heist::task::spawn_stateful(Job(number), |_| std::future::pending());
-    /// }
-    /// let mut jobs: Vec<Arc<dyn AsRef<Job>>> = Vec::new();
+    /// let _jobs = [3, 4].map(|number| {
+    ///     heist::task::spawn_stateful(Job(number), |_| std::future::pending())
+    /// });
+    /// let mut jobs: Vec<u32> = Vec::new();
     /// heist::runtime::Handle::current().list_stateful(&mut jobs);
-    /// assert_eq!(jobs.iter().map(|job| (**job).as_ref().0).sum::<u32>(), 7);
+    /// assert_eq!(jobs.iter().sum::<u32>(), 7);
     /// # });
     /// ```
     pub fn list_stateful(&self, list: &mut dyn Any) {

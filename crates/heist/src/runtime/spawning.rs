@@ -10,6 +10,7 @@ use crate::task::{
 };
 use std::any::Any;
 use std::panic::Location;
+use std::pin::Pin;
 use std::sync::Arc;
 
 /// What a spawn may say of its task.
@@ -104,8 +105,8 @@ impl Spawner {
     pub fn spawn_stateful<S, F>(
         self,
         state: S,
-        make: impl FnOnce(&Arc<Stateful<S, F>>) -> F,
-    ) -> Arc<Stateful<S, F>>
+        make: impl FnOnce(&Pin<Arc<Stateful<S, F>>>) -> F,
+    ) -> Pin<Arc<Stateful<S, F>>>
     where
         S: State,
         F: Future<Output = ()> + Send + 'static,
@@ -235,8 +236,8 @@ where
 #[track_caller]
 pub fn spawn_stateful<S, F>(
     state: S,
-    make: impl FnOnce(&Arc<Stateful<S, F>>) -> F,
-) -> Arc<Stateful<S, F>>
+    make: impl FnOnce(&Pin<Arc<Stateful<S, F>>>) -> F,
+) -> Pin<Arc<Stateful<S, F>>>
 where
     S: State,
     F: Future<Output = ()> + Send + 'static,

@@ -4,6 +4,7 @@ use heist::runtime::{Builder, Handle, Runtime};
 use heist::task::{State, Stateful};
 use std::any::Any;
 use std::future::pending;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -16,13 +17,17 @@ impl State for Token {}
 #[derive(Default)]
 struct Number(AtomicUsize);
 
+fn number(task: &Pin<Arc<dyn AsRef<Number> + Send + Sync>>) -> &AtomicUsize {
+    &task.as_ref().get_ref().as_ref().0
+}
+
 impl State for Number {
-    fn list<F>(task: &Arc<Stateful<Number, F>>, list: &mut dyn Any)
+    fn list<F>(task: &Pin<Arc<Stateful<Number, F>>>, list: &mut dyn Any)
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        if let Some(numbers) = list.downcast_mut::<Vec<Arc<dyn AsRef<Number>>>>() {
-            numbers.push(task.clone());
+        if let Some(numbers) = list.downcast_mut::<Vec<usize>>() {
+            numbers.push(task.state().0.load(Ordering::SeqCst));
         }
     }
 }
@@ -46,10 +51,10 @@ fn ten_thousand_count_in_their_states() {
             let tasks: Vec<_> = (0..10_000)
                 .map(|n| {
                     heist::task::spawn_stateful(Number::default(), |task| {
-                        let own: Arc<dyn AsRef<Number> + Send + Sync> = task.clone();
+                        let own: Pin<Arc<dyn AsRef<Number> + Send + Sync>> = task.clone();
                         async move {
                             heist::task::yield_now().await;
-                            (*own).as_ref().0.store(n, Ordering::Release);
+                            number(&own).store(n, Ordering::Release);
                         }
                     })
                 })
@@ -121,10 +126,8 @@ fn an_abort_reaches_a_task_that_waits() {
 
 /// The numbers of the tasks that the runtime lists.
 fn listed(handle: &Handle) -> Vec<usize> {
-    let mut list: Vec<Arc<dyn AsRef<Number>>> = Vec::new();
-    handle.list_stateful(&mut list);
-    let number = |task: &Arc<dyn AsRef<Number>>| (**task).as_ref().0.load(Ordering::SeqCst);
-    let mut numbers: Vec<usize> = list.iter().map(number).collect();
+    let mut numbers: Vec<usize> = Vec::new();
+    handle.list_stateful(&mut numbers);
     numbers.sort_unstable();
     numbers
 }
@@ -152,16 +155,20 @@ fn tasks_with_a_state_are_listed_while_they_are_alive() {
         let by_task = heist::spawn(async move { spawn(3) }).await.unwrap();
         assert_eq!(listed(&handle), [1, 2, 3]);
         // A list of another type.
-        let mut numbers: Vec<usize> = Vec::new();
+        let mut numbers: Vec<u8> = Vec::new();
         handle.list_stateful(&mut numbers);
         assert!(numbers.is_empty());
         elsewhere.abort();
         while !elsewhere.is_finished() {
             heist::task::yield_now().await;
         }
-        drop((here, by_task));
+        assert_eq!(listed(&handle), [1, 3]);
+        // Its state goes with the last that holds it, and the task goes on without.
+        drop(by_task);
+        assert_eq!(listed(&handle), [1]);
+        drop(here);
     });
-    assert_eq!(listed(&handle), [1, 3]);
+    assert_eq!(runtime.metrics().alive_tasks, 4);
     drop(runtime);
     assert!(listed(&handle).is_empty());
 }

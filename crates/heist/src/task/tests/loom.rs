@@ -263,6 +263,28 @@ fn state_goes_against_completion() {
     });
 }
 
+/// [T8]: the registry's reference goes as soon as the task is about to complete, while the task is woken through its `Arc`.
+#[test]
+fn state_wake_against_completion() {
+    loom::model(|| {
+        let queue = Queue::new();
+        let states = Arc::new(AtomicUsize::new(0));
+        let token = Token(states.clone());
+        let new = NewStateful::unlisted(token, queue.clone(), |_| async {});
+        let runnable = new.runnable;
+        let runner = thread::spawn(move || runnable.run());
+        let (task, registered) = (new.task, new.registered);
+        // As a collector elsewhere: the task is `RUNNING` from its birth to its end.
+        let collector = thread::spawn(move || drop(registered));
+        task.wake();
+        drop(task);
+        collector.join().unwrap();
+        runner.join().unwrap();
+        assert_eq!(queue.len(), 0);
+        assert_eq!(drops(&states), 1);
+    });
+}
+
 /// [T1]: a task with a state is aborted through its `Arc` while it is polled: the future goes once, whoever drops it.
 #[test]
 fn state_abort_against_poll() {
