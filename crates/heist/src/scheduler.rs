@@ -5,11 +5,12 @@
 //! A *worker* (`worker.rs`) is a slot with a local queue, a LIFO slot and counters; a thread plays
 //! its role. A step of a worker is to pick a task and poll it. It looks in its
 //! LIFO slot (the task woken last, whose data is hot; three times in a row at most), its local
-//! queue, the injector, and then steals half of another's queue. Every 61 steps it looks at the
+//! queue, the injector, and then steals half of another's queue, but not twice within four
+//! microseconds: it waits as one that searches until then. Every 61 steps it looks at the
 //! injector first, so that busy queues do not starve what came from outside. Every 50 µs of work,
 //! by the cycle counter and never by count, it gives the driver a turn.
 //!
-//! A worker that finds nothing *parks*: in the driver if nobody else is there, else on a condition
+//! A worker that finds nothing then *parks*: in the driver if nobody else is there, else on a condition
 //! variable with its own timers' deadline.
 //!
 //! # Rules

@@ -37,7 +37,7 @@ const INJECTOR_INTERVAL: u32 = 61;
 /// One local wake in this many is stamped, to measure wake-to-run.
 const STAMP_INTERVAL: u32 = 16;
 
-/// Between two thefts of a worker, at least. Who steals more often takes one or two tasks at a time, at the heels of whom it
+/// Between two thefts of a regular worker, at least. Who steals more often takes one or two tasks at a time, at the heels of whom it
 /// steals from, and both wait for each other's cache lines. Parking meanwhile would cost the other one more, to wake it.
 pub(super) const THEFT_INTERVAL: Duration = Duration::from_micros(4);
 
@@ -263,10 +263,21 @@ impl Core {
         if let Some(runnable) = self.queue.take_from(self.shared.home.injector()) {
             return Some(runnable);
         }
-        self.steal().or_else(|| match self.may_take_heavy() {
+        if let Some(runnable) = self.steal() {
+            return Some(runnable);
+        }
+        if self.waits_to_steal() {
+            return None;
+        }
+        match self.may_take_heavy() {
             true => self.shared.home.take_heavy(),
             false => self.try_suspect(),
-        })
+        }
+    }
+
+    /// There is something to steal, and it is too soon: what comes after it in order waits, too.
+    fn waits_to_steal(&self) -> bool {
+        self.searching && self.now < self.theft_due && self.sees_light_work(true)
     }
 
     /// It is no spare, or one that has to [W5].
@@ -334,7 +345,10 @@ impl Core {
             }
             None => {
                 self.remote().record.forget();
-                Step::Park
+                match self.waits_to_steal() {
+                    true => Step::Linger,
+                    false => Step::Park,
+                }
             }
         }
     }
@@ -411,6 +425,8 @@ enum Step {
     Run(Runnable, bool),
     /// Give the driver a turn.
     Turn,
+    /// Wait until it may steal.
+    Linger,
     /// Nothing to run anywhere.
     Park,
 }
@@ -596,6 +612,9 @@ pub(super) fn run(shared: &Arc<Shared>, idx: usize) {
                 poll(shared, runnable);
             }
             Some(Step::Turn) => turn(shared),
+            Some(Step::Linger) => {
+                linger(shared);
+            }
             Some(Step::Park) => {
                 if !serve(shared) && !linger(shared) {
                     park(shared);
