@@ -5,8 +5,8 @@
 //! A *worker* (`worker.rs`) is a slot with a local queue, a LIFO slot and counters; a thread plays
 //! its role. A step of a worker is to pick a task and poll it. It looks in its
 //! LIFO slot (the task woken last, whose data is hot; three times in a row at most), its local
-//! queue, the injector, and then steals half of another's queue, but not twice within four
-//! microseconds: it waits as one that searches until then. Every 61 steps it looks at the
+//! queue, the injector, and then steals half of another's queue; but it fetches nothing from there
+//! twice within four microseconds, and waits as one that searches until then. Every 61 steps it looks at the
 //! injector first, so that busy queues do not starve what came from outside. Every 50 µs of work,
 //! by the cycle counter and never by count, it gives the driver a turn.
 //!

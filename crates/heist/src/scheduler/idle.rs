@@ -148,12 +148,6 @@ impl Idle {
         self.sleepers.lock().last().copied()
     }
 
-    /// Another worker than the caller is awake, as a hint.
-    pub(crate) fn others_awake(&self) -> bool {
-        // Relaxed: a hint.
-        Counts(self.word.load(Relaxed)).awake() > 1
-    }
-
     /// Nobody is awake.
     pub(crate) fn all_parked(&self) -> bool {
         // ORDERING: SeqCst: the monitor's last look before its deep sleep.

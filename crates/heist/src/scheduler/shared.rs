@@ -24,6 +24,8 @@ use std::sync::Arc;
 /// Spares that have a thread before they are needed. One is eaten up in a millisecond, and a thread that is new may wait
 /// four for a processor.
 const STANDING_BY: usize = 4;
+/// So often the number of tasks is taken where workers give in what they have completed meanwhile.
+const LOOKS: usize = 8;
 
 /// Starts threads that play workers.
 pub(crate) trait Roles: Send + Sync + 'static {
@@ -50,8 +52,8 @@ pub(crate) struct Shared {
     /// The spares and the monitor ask the kernel for short time slices.
     pub(crate) short_slices: bool,
     pub(super) budget_limit: u64,
-    /// `worker::THEFT_INTERVAL` in ticks.
-    pub(super) theft_interval: u64,
+    /// `worker::FETCH_INTERVAL` in ticks.
+    pub(super) fetch_interval: u64,
     pub(super) scale: Scale,
     pub(super) shutdown: AtomicBool,
     pub(crate) alarm: Alarm,
@@ -112,7 +114,7 @@ impl Shared {
             event_interval: scale.ticks_in(policy.event_interval),
             short_slices: policy.short_slices,
             budget_limit: scale.ticks_in(budget::LIMIT),
-            theft_interval: scale.ticks_in(worker::THEFT_INTERVAL),
+            fetch_interval: scale.ticks_in(worker::FETCH_INTERVAL),
             scale,
             shutdown: AtomicBool::new(false),
             alarm: Alarm::new(),
@@ -140,16 +142,23 @@ impl Shared {
         &self.remotes[..self.n_regular]
     }
 
-    /// How many tasks of this runtime are alive; while tasks complete, rather too many than too few.
+    /// How many tasks of this runtime are alive; while many complete, rather too many than too few.
     pub(crate) fn n_alive(&self, epoch: u64) -> usize {
         let look = || (self.remotes.iter()).map(|remote| remote.counters.foreign.look());
-        let before: Vec<(u64, u64)> = look().collect();
-        let listed = self.home.registry.len(epoch);
-        // Of what a worker has given in meanwhile, nobody knows whether it was still listed.
-        let unchanged =
-            (before.into_iter().zip(look())).filter(|(before, after)| before.1 == after.1);
-        let complete = unchanged.map(|((n, _), _)| n).sum::<u64>();
-        listed.saturating_sub(complete as usize)
+        let mut alive = 0;
+        for _ in 0..LOOKS {
+            let before: Vec<(u64, u64)> = look().collect();
+            let listed = self.home.registry.len(epoch);
+            // Of what a worker has given in meanwhile, nobody knows whether it was still listed.
+            let (same, other): (Vec<_>, Vec<_>) =
+                (before.into_iter().zip(look())).partition(|(before, after)| before.1 == after.1);
+            let complete = same.into_iter().map(|((n, _), _)| n).sum::<u64>();
+            alive = listed.saturating_sub(complete as usize);
+            if other.is_empty() {
+                break;
+            }
+        }
+        alive
     }
 
     /// The regular workers, and those spares that have ever worked.

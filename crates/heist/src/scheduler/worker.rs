@@ -37,9 +37,10 @@ const INJECTOR_INTERVAL: u32 = 61;
 /// One local wake in this many is stamped, to measure wake-to-run.
 const STAMP_INTERVAL: u32 = 16;
 
-/// Between two thefts of a regular worker, at least. Who steals more often takes one or two tasks at a time, at the heels of whom it
-/// steals from, and both wait for each other's cache lines. Parking meanwhile would cost the other one more, to wake it.
-pub(super) const THEFT_INTERVAL: Duration = Duration::from_micros(4);
+/// Between two fetches of a regular worker, at least: what it steals, or takes from the injector. Who fetches more often
+/// gets one or two tasks at a time, at the heels of whom they come from, and both wait for each other's cache lines. Parking
+/// meanwhile would cost the other one more, to wake it.
+pub(super) const FETCH_INTERVAL: Duration = Duration::from_micros(4);
 
 /// The part that only the thread that plays the worker touches.
 pub(crate) struct Core {
@@ -53,8 +54,8 @@ pub(crate) struct Core {
     n_ticks: u32,
     n_wakes: u32,
     searching: bool,
-    /// When it may steal again.
-    theft_due: Ticks,
+    /// When it may fetch again.
+    fetch_due: Ticks,
     is_spare: bool,
     /// It polls a heavy task.
     computes: bool,
@@ -109,7 +110,7 @@ impl Core {
             n_ticks: 0,
             n_wakes: 0,
             searching: false,
-            theft_due: Ticks::default(),
+            fetch_due: Ticks::default(),
             computes: false,
             slow: false,
             heavy_due: Ticks::default(),
@@ -260,13 +261,14 @@ impl Core {
         if let Some(runnable) = self.queue.pop() {
             return Some(runnable);
         }
-        if let Some(runnable) = self.queue.take_from(self.shared.home.injector()) {
+        let may_fetch = self.now >= self.fetch_due;
+        if let Some(runnable) = may_fetch.then(|| self.take_injected()).flatten() {
             return Some(runnable);
         }
         if let Some(runnable) = self.steal() {
             return Some(runnable);
         }
-        if self.waits_to_steal() {
+        if self.waits_to_fetch() {
             return None;
         }
         match self.may_take_heavy() {
@@ -275,9 +277,22 @@ impl Core {
         }
     }
 
-    /// There is something to steal, and it is too soon: what comes after it in order waits, too.
-    fn waits_to_steal(&self) -> bool {
-        self.searching && self.now < self.theft_due && self.sees_light_work(true)
+    /// There is something to fetch, and it is too soon: what comes after it in order waits, too.
+    fn waits_to_fetch(&self) -> bool {
+        self.now < self.fetch_due && self.sees_light_work(true)
+    }
+
+    /// The worker has fetched something.
+    fn note_fetch(&mut self) {
+        if !self.is_spare {
+            self.fetch_due = Ticks(self.now.0.saturating_add(self.shared.fetch_interval));
+        }
+    }
+
+    fn take_injected(&mut self) -> Option<Runnable> {
+        let taken = self.queue.take_from(self.shared.home.injector())?;
+        self.note_fetch();
+        Some(taken)
     }
 
     /// It is no spare, or one that has to [W5].
@@ -292,7 +307,7 @@ impl Core {
                 return None;
             }
         }
-        if self.now < self.theft_due {
+        if self.now < self.fetch_due {
             return None;
         }
         let n = self.shared.in_use().len();
@@ -304,13 +319,11 @@ impl Core {
             }
             if let Some(runnable) = self.queue.steal_from(&self.shared.remotes[victim].stealer) {
                 self.remote().counters.steals.add(1);
-                if !self.is_spare {
-                    self.theft_due = Ticks(self.now.0.saturating_add(self.shared.theft_interval));
-                }
+                self.note_fetch();
                 return Some(runnable);
             }
         }
-        self.queue.take_from(self.shared.home.injector())
+        self.take_injected()
     }
 
     /// xorshift: only to spread thieves.
@@ -345,7 +358,7 @@ impl Core {
             }
             None => {
                 self.remote().record.forget();
-                match self.waits_to_steal() {
+                match self.waits_to_fetch() {
                     true => Step::Linger,
                     false => Step::Park,
                 }
@@ -425,7 +438,7 @@ enum Step {
     Run(Runnable, bool),
     /// Give the driver a turn.
     Turn,
-    /// Wait until it may steal.
+    /// Wait until it may fetch.
     Linger,
     /// Nothing to run anywhere.
     Park,
@@ -512,18 +525,16 @@ fn turn(shared: &Arc<Shared>) {
     }
 }
 
-/// Waits until the worker may steal again, if it has just done so and another one is awake. True where it then sees
-/// something to do.
+/// Waits until the worker may fetch again, if it has just done so. True where there is something then.
 fn linger(shared: &Arc<Shared>) -> bool {
+    let waits = current::with_worker(|core| core.now < core.fetch_due);
+    if waits != Some(true) {
+        return false;
+    }
     loop {
         let found = current::with_worker(|core| {
-            if !core.searching || core.now >= core.theft_due || !shared.home.idle.others_awake() {
-                return Some(false);
-            }
             core.now = shared.scale.ticks();
-            let may_steal = core.now >= core.theft_due;
-            let sees = core.sees_light_work(may_steal);
-            (sees || may_steal).then_some(sees)
+            (core.now >= core.fetch_due).then(|| core.sees_light_work(true))
         });
         match found {
             Some(None) => std::hint::spin_loop(),
