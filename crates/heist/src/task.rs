@@ -38,7 +38,7 @@
 //!   writes it, and it is dropped with the cell.
 //! - **\[T8\]** Whoever drops the last reference frees the cell. A complete task's cell holds
 //!   neither future nor unowned output, so freeing it runs no user code but the drop of the
-//!   joiner's waker, and of the state that a maker keeps beside it (`stateful.rs`).
+//!   joiner's waker. A state beside it (`stateful.rs`) goes with the last that holds it.
 //! - **\[T9\]** User code (poll, drop, wake) that panics is caught where it is called; the state
 //!   machine goes on as if it had returned.
 //!

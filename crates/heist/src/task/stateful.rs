@@ -219,7 +219,7 @@ unsafe fn free<S, F: Future<Output = ()>, W>(header: NonNull<Header>) {
     // SAFETY: the weak count keeps the memory, and the cell was not dropped with the state.
     let scheduler = unsafe { &raw mut (*cell).scheduler };
     // Of all that is in the cell of a complete task without a join handle, only this may have a destructor.
-    // SAFETY: the last reference is gone, and an `Arc` only looks at the header.
+    // SAFETY: the last reference is gone, and an `Arc` only looks at the header. (A `Place` has no destructor; a test's has.)
     raw::ignore_panic(|| unsafe { scheduler.drop_in_place() });
     let task = header.cast::<Stateful<S, F, W>>().as_ptr();
     // SAFETY: `with_vtable` has given up a weak count of an `Arc` of this type, by this pointer; nobody else takes it back.
