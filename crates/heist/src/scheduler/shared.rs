@@ -111,7 +111,8 @@ impl Shared {
             drive,
             roles,
             panic_hook,
-            event_interval: scale.ticks_in(policy.event_interval),
+            // Not zero: a worker whose turn is always due polls nothing.
+            event_interval: scale.ticks_in(policy.event_interval).max(1),
             short_slices: policy.short_slices,
             budget_limit: scale.ticks_in(budget::LIMIT),
             fetch_interval: scale.ticks_in(worker::FETCH_INTERVAL),

@@ -41,6 +41,8 @@ const STAMP_INTERVAL: u32 = 16;
 /// gets one or two tasks at a time, at the heels of whom they come from, and both wait for each other's cache lines. Parking
 /// meanwhile would cost the other one more, to wake it.
 pub(super) const FETCH_INTERVAL: Duration = Duration::from_micros(4);
+/// What the injector gives is more than a little from this many on: then somebody must come for the rest.
+const FEW: usize = 8;
 
 /// The part that only the thread that plays the worker touches.
 pub(crate) struct Core {
@@ -54,8 +56,8 @@ pub(crate) struct Core {
     n_ticks: u32,
     n_wakes: u32,
     searching: bool,
-    /// When it may fetch again.
-    fetch_due: Ticks,
+    /// When it last fetched something, if that was little.
+    fetched: Ticks,
     is_spare: bool,
     /// It polls a heavy task.
     computes: bool,
@@ -110,7 +112,7 @@ impl Core {
             n_ticks: 0,
             n_wakes: 0,
             searching: false,
-            fetch_due: Ticks::default(),
+            fetched: Ticks::default(),
             computes: false,
             slow: false,
             heavy_due: Ticks::default(),
@@ -261,9 +263,10 @@ impl Core {
         if let Some(runnable) = self.queue.pop() {
             return Some(runnable);
         }
-        let may_fetch = self.now >= self.fetch_due;
-        if let Some(runnable) = may_fetch.then(|| self.take_injected()).flatten() {
-            return Some(runnable);
+        if self.may_fetch() {
+            if let Some(runnable) = self.take_injected() {
+                return Some(runnable);
+            }
         }
         if let Some(runnable) = self.steal() {
             return Some(runnable);
@@ -279,19 +282,19 @@ impl Core {
 
     /// There is something to fetch, and it is too soon: what comes after it in order waits, too.
     fn waits_to_fetch(&self) -> bool {
-        self.now < self.fetch_due && self.sees_light_work(true)
+        !self.may_fetch() && self.sees_light_work(true)
     }
 
-    /// The worker has fetched something.
-    fn note_fetch(&mut self) {
-        if !self.is_spare {
-            self.fetch_due = Ticks(self.now.0.saturating_add(self.shared.fetch_interval));
-        }
+    /// The last fetch was long ago; or the clock has gone back, as a processor's counter may while the machine sleeps.
+    fn may_fetch(&self) -> bool {
+        self.is_spare || self.now.0.wrapping_sub(self.fetched.0) >= self.shared.fetch_interval
     }
 
     fn take_injected(&mut self) -> Option<Runnable> {
         let taken = self.queue.take_from(self.shared.home.injector())?;
-        self.note_fetch();
+        if self.queue.len() < FEW {
+            self.fetched = self.now;
+        }
         Some(taken)
     }
 
@@ -307,7 +310,7 @@ impl Core {
                 return None;
             }
         }
-        if self.now < self.fetch_due {
+        if !self.may_fetch() {
             return None;
         }
         let n = self.shared.in_use().len();
@@ -319,7 +322,7 @@ impl Core {
             }
             if let Some(runnable) = self.queue.steal_from(&self.shared.remotes[victim].stealer) {
                 self.remote().counters.steals.add(1);
-                self.note_fetch();
+                self.fetched = self.now;
                 return Some(runnable);
             }
         }
@@ -527,14 +530,14 @@ fn turn(shared: &Arc<Shared>) {
 
 /// Waits until the worker may fetch again, if it has just done so. True where there is something then.
 fn linger(shared: &Arc<Shared>) -> bool {
-    let waits = current::with_worker(|core| core.now < core.fetch_due);
-    if waits != Some(true) {
+    if current::with_worker(|core| core.may_fetch()) != Some(false) {
         return false;
     }
     loop {
         let found = current::with_worker(|core| {
             core.now = shared.scale.ticks();
-            (core.now >= core.fetch_due).then(|| core.sees_light_work(true))
+            let is_over = core.may_fetch() || shared.is_shut_down();
+            is_over.then(|| core.sees_light_work(true))
         });
         match found {
             Some(None) => std::hint::spin_loop(),

@@ -269,3 +269,15 @@ fn what_a_slow_task_wakes_does_not_wait_for_its_poll() {
     });
     assert!(runtime.block_on(task).unwrap());
 }
+
+/// A worker that is to look at the driver at every step runs tasks all the same.
+#[test]
+fn an_event_interval_of_zero_runs_tasks() {
+    let runtime = heist::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .event_interval(Duration::ZERO)
+        .build()
+        .unwrap();
+    let answer = runtime.block_on(async { heist::spawn(async { 42 }).await.unwrap() });
+    assert_eq!(answer, 42);
+}
