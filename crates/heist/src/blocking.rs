@@ -147,9 +147,8 @@ impl Pool {
         // From now on, so that the thread that is engaged for it is not taken for one that will
         // come to the calls.
         state.playing += 1;
-        if Self::claim(&mut state) {
+        if self.claim(&mut state) {
             state.roles.push_back(role);
-            self.shared.work.notify_one();
             return Ok(());
         }
         let started = self.start(&mut state, Some(role));
@@ -161,8 +160,7 @@ impl Pool {
 
     /// Claims an idle thread, or starts one unless the pool is `full`.
     fn engage(&self, state: &mut MutexGuard<'_, State>, full: bool) -> std::io::Result<()> {
-        if Self::claim(state) {
-            self.shared.work.notify_one();
+        if self.claim(state) {
             return Ok(());
         }
         match full {
@@ -171,23 +169,23 @@ impl Pool {
         }
     }
 
-    /// Claims an idle thread, if there is one.
-    fn claim(state: &mut State) -> bool {
+    /// Claims an idle thread, if there is one. It comes when the lock is free.
+    fn claim(&self, state: &mut State) -> bool {
         if state.idle == 0 {
             return false;
         }
         state.idle -= 1;
         state.claimed += 1;
+        self.shared.work.notify_one();
         true
     }
 
     /// Starts a thread. Its first role is its own, so that a runtime's first threads have the numbers of the workers that
     /// they play: whoever pins threads goes by that.
-    fn start(&self, state: &mut State, role: Option<Role>) -> std::io::Result<()> {
+    fn start(&self, state: &mut State, mut role: Option<Role>) -> std::io::Result<()> {
         let config = &self.shared.config;
         let name = format!("{}-{}", config.thread_name, state.started);
         let pool = self.clone();
-        let mut role = role;
         let main = move || {
             let shared = pool.shared.clone();
             (shared.around)(&mut || pool.work(role.take()));

@@ -8,6 +8,9 @@
 
 pub(crate) mod tsc;
 
+#[cfg(all(test, not(heist_loom)))]
+mod tests;
+
 use crate::sync::AtomicU64;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::{Duration, Instant};

@@ -24,6 +24,13 @@ impl Ticks {
     pub(crate) fn since(self, earlier: Ticks) -> u64 {
         self.0.saturating_sub(earlier.0)
     }
+
+    /// So long after a moment, or before it: a processor's counter may go back while the machine sleeps, and nobody is to
+    /// wait until it has come so far again.
+    #[inline]
+    pub(crate) fn is_away_from(self, moment: Ticks, ticks: u64) -> bool {
+        self.0.wrapping_sub(moment.0) >= ticks
+    }
 }
 
 /// How the counter relates to nanoseconds.
@@ -79,18 +86,8 @@ impl Scale {
         if !has_constant_rate() {
             return fallback;
         }
-        let tries = (0..8).map(|_| watch());
-        let mut best: Option<Watched> = None;
-        for watched in tries {
-            let is_good = watched.doubt <= watched.ticks / 512;
-            if best.as_ref().is_none_or(|best| watched.doubt < best.doubt) {
-                best = Some(watched);
-            }
-            if is_good {
-                break;
-            }
-        }
-        let Some(Watched { elapsed, ticks, .. }) = best.filter(|best| best.ticks > 0) else {
+        let tries = std::iter::repeat_with(watch).take(TRIES);
+        let Some(Watched { elapsed, ticks, .. }) = best_of(tries) else {
             return fallback;
         };
         let nanos_per_tick = (elapsed.as_nanos() << 32) / u128::from(ticks);
@@ -105,12 +102,30 @@ impl Scale {
     }
 }
 
+/// So often the counter is watched, until once nothing came between it and the clock.
+const TRIES: usize = 8;
+
 /// The counter and the clock, side by side.
-struct Watched {
-    elapsed: Duration,
-    ticks: u64,
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Watched {
+    pub(super) elapsed: Duration,
+    pub(super) ticks: u64,
     /// By how much the ticks may be wrong.
-    doubt: u64,
+    pub(super) doubt: u64,
+}
+
+/// The first that is good to 0.2 %, or else the one in least doubt; none where the counter stood still.
+pub(super) fn best_of(tries: impl Iterator<Item = Watched>) -> Option<Watched> {
+    let mut best: Option<Watched> = None;
+    for watched in tries.filter(|watched| watched.ticks > 0) {
+        if watched.doubt <= watched.ticks / 512 {
+            return Some(watched);
+        }
+        if best.is_none_or(|best| watched.doubt < best.doubt) {
+            best = Some(watched);
+        }
+    }
+    best
 }
 
 fn watch() -> Watched {

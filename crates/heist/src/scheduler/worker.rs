@@ -56,7 +56,7 @@ pub(crate) struct Core {
     n_ticks: u32,
     n_wakes: u32,
     searching: bool,
-    /// When it last fetched something, if that was little.
+    /// When it last stole, or took a little from the injector.
     fetched: Ticks,
     is_spare: bool,
     /// It polls a heavy task.
@@ -285,9 +285,11 @@ impl Core {
         !self.may_fetch() && self.sees_light_work(true)
     }
 
-    /// The last fetch was long ago; or the clock has gone back, as a processor's counter may while the machine sleeps.
     fn may_fetch(&self) -> bool {
-        self.is_spare || self.now.0.wrapping_sub(self.fetched.0) >= self.shared.fetch_interval
+        self.is_spare
+            || self
+                .now
+                .is_away_from(self.fetched, self.shared.fetch_interval)
     }
 
     fn take_injected(&mut self) -> Option<Runnable> {
