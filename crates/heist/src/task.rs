@@ -27,8 +27,8 @@
 //! - **\[T3\]** Every wake writes the state word, even when it changes nothing, so that what the
 //!   waker's thread did before is visible to the next poll.
 //! - **\[T4\]** A newborn task is `RUNNING`: nobody has its waker, so the first poll needs no
-//!   locked operation, but where it was woken already through its state (`stateful.rs`). Rule
-//!   \[T10\], that a task that wakes itself needs none either, is in `polled.rs`.
+//!   locked operation, but where the task was woken already through its state (`stateful.rs`).
+//!   A task that wakes itself needs none either, by rule \[T10\], which is in `polled.rs`.
 //! - **\[T5\]** `COMPLETE` is set once, after the future is gone and the output (or the error) is
 //!   in the stage, and is never cleared.
 //! - **\[T6\]** The output belongs to the completing thread until `COMPLETE`; then to the join
