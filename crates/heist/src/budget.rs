@@ -3,7 +3,7 @@
 //! A task whose sockets, timers and joins are always ready would never return `Pending`, and
 //! nothing else would run on its worker. So every leaf of this crate asks [`poll_proceed`] first.
 //! It counts down a few cheap looks, then reads the cycle counter; once the poll has lasted
-//! a quarter of [`LIMIT`], the leaf wakes its task and says `Pending` although it could go on. The budget
+//! half of [`LIMIT`], the leaf wakes its task and says `Pending` although it could go on. The budget
 //! is a time and not a count, because a thousand reads of 50 ns are no harm and twenty of 1 ms are; and it
 //! is well below the limit, so that a task which keeps to it is never taken for one that computes.
 //!
@@ -28,16 +28,16 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// A poll that is longer holds others up.
-pub(crate) const LIMIT: Duration = Duration::from_millis(1);
+pub(crate) const LIMIT: Duration = Duration::from_micros(500);
 
 /// A poll may go on for this part of the limit before its leaves make it yield.
-const PART: u64 = 4;
+const PART: u64 = 2;
 
 /// A poll that takes this part of its budget is slow: some 60 µs.
 const SLOW_PART: u64 = 4;
 
 /// Looks between two reads of the cycle counter.
-const LOOKS: u32 = 32;
+const LOOKS: u32 = 16;
 
 thread_local! {
     /// Looks left; `UNLIMITED` outside a poll.

@@ -30,7 +30,8 @@ const MIN_PERIOD: Duration = Duration::from_millis(1);
 const MAX_PERIOD: Duration = Duration::from_millis(4);
 /// The least between two looks.
 const MIN_LOOK: Duration = Duration::from_micros(100);
-/// How long a task that may compute waits for a regular worker before a spare tries it.
+/// How long a task that may compute waits for a regular worker before a spare tries it; longer while others are held
+/// up by such.
 const PATIENCE: Duration = Duration::from_millis(20);
 /// From how long a poll on it may be blocked, and for how long it is watched then whether anything computes.
 const BLOCKED: Duration = Duration::from_millis(100);
@@ -46,7 +47,6 @@ pub(crate) fn run(shared: &Arc<Shared>, hook: Option<&StallHook>) {
     let mut watch = Watch {
         limit: scale.ticks_in(LIMIT),
         blocked: Blocked::new(scale),
-        patience: scale.ticks_in(PATIENCE),
         suspects: (None, Ticks::default()),
         threshold: hook.map_or(u64::MAX, |hook| scale.ticks_in(hook.threshold)),
         seen: Vec::new(),
@@ -105,7 +105,6 @@ struct Watch {
     limit: u64,
     blocked: Blocked,
     threshold: u64,
-    patience: u64,
     /// How many suspects were taken, and since when.
     suspects: (Option<usize>, Ticks),
     /// The polls that were found too long, and those that were reported, by worker.
@@ -200,7 +199,9 @@ impl Watch {
         let tried = shared.home.n_tried();
         if tried.is_none() || tried != self.suspects.0 {
             self.suspects = (tried, now);
-        } else if now.since(self.suspects.1) > self.patience && shared.has_tries_left() {
+        } else if now.since(self.suspects.1) > shared.home.between_tries(PATIENCE)
+            && shared.has_tries_left()
+        {
             self.suspects.1 = now;
             shared.let_spare_try();
         }

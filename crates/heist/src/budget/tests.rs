@@ -56,7 +56,7 @@ fn a_poll_that_blocks_is_long_and_has_not_computed() {
 fn a_poll_is_slow_from_a_quarter_of_its_budget_on() {
     let scale = Scale::get();
     let limit = scale.ticks_in(LIMIT);
-    let slow = Ticks(scale.ticks().0 - limit / 16);
+    let slow = Ticks(scale.ticks().0 - limit / 8);
     begin_poll(slow, limit);
     assert!(poll_length().1);
     begin_poll(scale.ticks(), u64::MAX / 2);

@@ -49,8 +49,10 @@ pub(crate) trait Resident: Send + Sync + 'static {
     fn unhandled_panic(&self, error: &JoinError);
 }
 
-/// Between two tasks from suspect sites that spares try, at least.
+/// Between two tasks from suspect sites that spares try, at least; twice as long for each spare that is held up by one.
 const PROBE_INTERVAL: Duration = Duration::from_millis(2);
+/// So often it is doubled at most.
+const MOST_DOUBLED: usize = 5;
 
 /// See the module.
 pub(crate) struct Home {
@@ -59,8 +61,8 @@ pub(crate) struct Home {
     heavy: Injector<Runnable>,
     /// Those that may turn out to, and that the spare did not take: they come before the heavy ones.
     suspects: Injector<Runnable>,
-    /// When a spare may try a task that is about to join them, in ticks.
-    probe_due: AtomicU64,
+    /// When a spare has tried one, or another one was found to be long, in ticks.
+    probed: AtomicU64,
     /// It may try one that is there already; set by the monitor.
     may_try: AtomicBool,
     /// How many were taken.
@@ -96,7 +98,7 @@ impl Home {
             injector: Injector::new(),
             heavy: Injector::new(),
             suspects: Injector::new(),
-            probe_due: AtomicU64::new(0),
+            probed: AtomicU64::new(0),
             may_try: AtomicBool::new(false),
             n_tried: AtomicUsize::new(0),
             spare: Spare::new(),
@@ -134,7 +136,7 @@ impl Home {
         home.found_heavy.store(0, Relaxed);
         home.spare.reset();
         home.sites.reset();
-        home.probe_due.store(0, Relaxed);
+        home.probed.store(0, Relaxed);
         home.may_try.store(false, Relaxed);
         home.n_tried.store(0, Relaxed);
         home.learns.store(true, Relaxed);
@@ -219,19 +221,26 @@ impl Home {
     }
 
     fn delay_probe(&self, now: Ticks) {
-        let due = now.0.saturating_add(Scale::get().ticks_in(PROBE_INTERVAL));
         // Relaxed: a spare that misses it tries one task more.
-        self.probe_due.store(due, Relaxed);
+        self.probed.store(now.0, Relaxed);
     }
 
     /// Whether a spare may try a task from a suspect site now.
     pub(super) fn probes(&self, now: Ticks) -> bool {
         // Relaxed: as above.
-        let is_due = self.spare.has_another() && now.0 >= self.probe_due.load(Relaxed);
+        let since = now.since(Ticks(self.probed.load(Relaxed)));
+        let is_due = self.spare.has_another() && since >= self.between_tries(PROBE_INTERVAL);
         if is_due {
             self.delay_probe(now);
         }
         is_due
+    }
+
+    /// How many ticks to leave between two tries, if it is `usually` so long. Those that were held up by one compete
+    /// for processors: what is tried next lasts longer by that, and so does everything else.
+    pub(crate) fn between_tries(&self, usually: Duration) -> u64 {
+        let doubled = self.spare.held_up().min(MOST_DOUBLED);
+        Scale::get().ticks_in(usually) << doubled
     }
 
     /// A task that was not polled yet, and comes from a site that has become suspect.

@@ -7,6 +7,7 @@ use super::home::{Home, Resident};
 use super::park::{Parker, Unpark};
 use super::queue::{Aged, LocalQueue};
 use super::record::{self, Record};
+use super::slice;
 use super::spare::Called;
 use super::worker::{self, Core, run};
 use super::{Drive, Policy};
@@ -202,6 +203,14 @@ impl Shared {
         // Relaxed: see the field.
         self.spares_used
             .store(self.spares_used().max(next + 1), Relaxed);
+        if self.short_slices {
+            // First: it asks for it again when it finds that another is in charge.
+            // Relaxed: whoever plays the spare has done so for a millisecond.
+            slice::take_from(
+                self.remotes[self.n_regular + before].thread.load(Relaxed),
+                slice::SPARE,
+            );
+        }
         self.home.spare.put_in_charge(next);
         // Two threads for one role would be in each other's way just now.
         if !self.is_unplayed(self.n_regular + next) || self.start(self.n_regular + next).is_ok() {

@@ -9,6 +9,9 @@
 //! its children begin with the usual one. That does nothing else, except to a thread of a niceness below zero, which
 //! therefore asks for nothing; and it cannot be taken back.
 //!
+//! A spare that is held up competes with the one that has taken over, as long as both have a short slice. So the
+//! monitor takes it from that thread, which asks for it again when it comes free.
+//!
 //! Tests: `scheduler/tests/slice.rs`.
 #![cfg_attr(
     all(target_os = "linux", not(heist_loom)),
@@ -31,8 +34,32 @@ pub(crate) fn ask(slice: Duration) -> Option<linux::Short> {
 
 /// As there.
 #[cfg(any(not(target_os = "linux"), heist_loom))]
-pub(crate) fn ask(_: Duration) -> Option<std::convert::Infallible> {
+pub(crate) fn ask(_: Duration) -> Option<Short> {
     None
+}
+
+/// Takes the short slice from a thread of this process that has asked for one.
+#[cfg(all(target_os = "linux", not(heist_loom)))]
+pub(crate) fn take_from(thread: u32, slice: Duration) {
+    linux::take_from(thread, slice);
+}
+
+/// As there.
+#[cfg(any(not(target_os = "linux"), heist_loom))]
+pub(crate) fn take_from(_: u32, _: Duration) {}
+
+#[cfg(all(target_os = "linux", not(heist_loom)))]
+pub(crate) use linux::Short;
+
+/// There is none.
+#[cfg(any(not(target_os = "linux"), heist_loom))]
+pub(crate) enum Short {}
+
+#[cfg(any(not(target_os = "linux"), heist_loom))]
+impl Short {
+    pub(crate) fn renew(&self) {
+        match *self {}
+    }
 }
 
 #[cfg(all(target_os = "linux", not(heist_loom)))]
@@ -63,22 +90,36 @@ pub(super) mod linux {
 
     const SIZE: u32 = size_of::<Attributes>() as u32;
 
+    /// The thread that asks.
+    const THIS: u32 = 0;
+
     /// How this thread is scheduled, where the kernel tells.
     pub(crate) fn attributes() -> Option<Attributes> {
+        attributes_of(THIS)
+    }
+
+    pub(crate) fn attributes_of(thread: u32) -> Option<Attributes> {
         let mut attributes = Attributes::default();
         // SAFETY: the kernel writes at most `SIZE` bytes to the attributes, which are ours and plain numbers.
-        let failed =
-            unsafe { libc::syscall(libc::SYS_sched_getattr, 0, &raw mut attributes, SIZE, 0) };
+        let failed = unsafe {
+            libc::syscall(
+                libc::SYS_sched_getattr,
+                thread,
+                &raw mut attributes,
+                SIZE,
+                0,
+            )
+        };
         (failed == 0).then_some(attributes)
     }
 
-    fn set(attributes: Attributes) -> bool {
+    fn set(thread: u32, attributes: Attributes) -> bool {
         let attributes = Attributes {
             size: SIZE,
             ..attributes
         };
         // SAFETY: the kernel reads as many bytes of the attributes as they say that they have.
-        unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) == 0 }
+        unsafe { libc::syscall(libc::SYS_sched_setattr, thread, &raw const attributes, 0) == 0 }
     }
 
     impl Attributes {
@@ -106,11 +147,22 @@ pub(super) mod linux {
                 runtime: slice.as_nanos() as u64,
                 ..now
             };
-            set(asked).then_some(Short {
+            set(THIS, asked).then_some(Short {
                 before: now.runtime,
                 asked: asked.runtime,
                 _not_send: PhantomData,
             })
+        }
+
+        /// Asks for it again, where somebody has taken it.
+        pub(crate) fn renew(&self) {
+            if let Some(now) = attributes().filter(|now| now.runtime != self.asked) {
+                let asked = Attributes {
+                    runtime: self.asked,
+                    ..now
+                };
+                set(THIS, asked);
+            }
         }
     }
 
@@ -118,11 +170,20 @@ pub(super) mod linux {
         fn drop(&mut self) {
             // Somebody may have changed the rest meanwhile, or this, too.
             if let Some(now) = attributes().filter(|now| now.runtime == self.asked) {
-                set(Attributes {
+                let before = Attributes {
                     runtime: self.before,
                     ..now
-                });
+                };
+                set(THIS, before);
             }
+        }
+    }
+
+    pub(super) fn take_from(thread: u32, slice: Duration) {
+        let is_short = |now: &Attributes| u128::from(now.runtime) == slice.as_nanos();
+        if let Some(now) = attributes_of(thread).filter(is_short) {
+            // None in particular is the usual one. A thread that has ended meanwhile is no harm.
+            set(thread, Attributes { runtime: 0, ..now });
         }
     }
 }

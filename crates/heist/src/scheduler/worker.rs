@@ -22,7 +22,7 @@ use super::home::{COARSE_SHIFT, Home, coarse};
 use super::queue::LocalQueue;
 use super::record::Polled;
 use super::shared::{Remote, Shared};
-use super::slice;
+use super::slice::{self, Short};
 use crate::budget;
 use crate::clock::{self, tsc::Ticks};
 use crate::sync::atomic::Ordering::Relaxed;
@@ -606,13 +606,17 @@ pub(super) fn run(shared: &Arc<Shared>, idx: usize) {
     budget::forget_cpu();
     budget::note_cpu(core.now);
     let is_spare = core.is_spare;
-    let _slice = (is_spare && shared.short_slices).then(|| slice::ask(slice::SPARE));
+    let short = (is_spare && shared.short_slices)
+        .then(|| slice::ask(slice::SPARE))
+        .flatten();
     let previous = current::replace(Current::Worker(core));
     let _role = fork::begin_role();
     let mut leaves = false;
     while !leaves && !shared.is_shut_down() {
         // Before it takes anything: nobody would see it held up.
         if is_spare && current::with_worker(Core::is_relieved) == Some(true) {
+            // The monitor has taken it, if it was held up.
+            short.iter().for_each(Short::renew);
             leaves = stand_aside(shared);
             continue;
         }

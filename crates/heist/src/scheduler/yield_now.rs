@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 /// Lets other tasks run: the calling task goes behind everything that is queued on its worker.
 ///
-/// A task that computes for long should do this between steps of about a millisecond.
+/// A task that computes for long should do this between steps of a quarter of a millisecond or less.
 ///
 /// # Cancel safety
 ///

@@ -101,6 +101,17 @@ fn a_suspect_waits_for_a_regular_worker() {
     assert!(!home.probes(later), "the last one takes no risks");
     home.spare.set_has_another(true);
     assert!(!home.probes(found) && home.probes(later) && !home.probes(later));
+    let usually = Duration::from_millis(2);
+    let between = home.between_tries(usually);
+    home.spare.set_held_up(2);
+    assert_eq!(home.between_tries(usually), 4 * between);
+    let early = Ticks(later.0 + between);
+    assert!(
+        !home.probes(early),
+        "those that are held up compete already"
+    );
+    home.spare.set_held_up(0);
+    assert!(home.probes(early));
     home.put_behind(next);
     assert!(home.has_heavy());
     assert_eq!(home.n_tried(), Some(0));

@@ -27,6 +27,28 @@ fn a_short_slice_is_asked_for_and_given_back() {
     assert_eq!(runtime(), before.map(|before| before.runtime));
 }
 
+/// As the monitor does with a spare that is held up.
+#[test]
+fn a_short_slice_can_be_taken_by_another_thread_and_is_asked_for_again() {
+    let runtime = || attributes().map(|attributes| attributes.runtime);
+    let before = runtime();
+    let Some(short) = slice::ask(slice::SPARE) else {
+        return;
+    };
+    let thread = crate::clock::this_thread();
+    let take =
+        |slice| std::thread::scope(|s| s.spawn(move || slice::take_from(thread, slice)).join());
+    take(slice::MONITOR).unwrap();
+    let asked = Some(slice::SPARE.as_nanos() as u64);
+    assert_eq!(runtime(), asked, "it is not that one");
+    take(slice::SPARE).unwrap();
+    assert_eq!(runtime(), before, "taken");
+    short.renew();
+    assert_eq!(runtime(), asked, "renewed");
+    drop(short);
+    assert_eq!(runtime(), before);
+}
+
 /// The slice of the thread that plays the spare while the only worker is held up.
 fn slice_of_the_spare(short: bool) -> Option<u64> {
     let mut builder = Builder::new_multi_thread();
