@@ -110,6 +110,16 @@ struct Rare {
     waker: Option<Waker>,
 }
 
+impl Rare {
+    #[cold]
+    fn named(name: Arc<str>) -> Box<Rare> {
+        Box::new(Rare {
+            name: Some(name),
+            ..Rare::default()
+        })
+    }
+}
+
 /// What a cell is to `cancel`.
 pub(crate) enum Role {
     Future,
@@ -399,7 +409,7 @@ pub(crate) struct NewTask {
 
 impl NewTask {
     /// The cell, which is large: to be made where it is to be.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn into_core<T: Send + 'static>(self) -> Core<Option<T>> {
         let NewTask {
             meta,
@@ -414,24 +424,20 @@ impl NewTask {
             context,
             ..TaskState::default()
         };
-        let core = Core::new(Role::Task(task), Some(meta));
-        if let Some(name) = name {
-            core.lock().set_name(name);
-        }
-        core
+        Core::new(Role::Task(task), Some(meta), name.map(Rare::named))
     }
 }
 
 impl<T: Send + 'static> Core<Option<T>> {
-    #[inline]
-    pub(crate) fn new(role: Role, meta: Option<TaskMeta>) -> Core<Option<T>> {
+    #[inline(always)]
+    fn new(role: Role, meta: Option<TaskMeta>, rare: Option<Box<Rare>>) -> Core<Option<T>> {
         Core {
             meta,
             cloning: Mutex::new(()),
             state: Mutex::new(State {
                 phase: Phase::Pending(Few::default()),
                 role,
-                rare: None,
+                rare,
                 next_id: 0,
                 has_wrapped: false,
                 log_exception: false,
@@ -439,6 +445,11 @@ impl<T: Send + 'static> Core<Option<T>> {
                 value: None,
             }),
         }
+    }
+
+    /// A pending cell that is no task's.
+    pub(crate) fn pending(role: Role) -> Core<Option<T>> {
+        Core::new(role, None, None)
     }
 
     /// Locks the state, with the type of the value.

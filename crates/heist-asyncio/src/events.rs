@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 
 use crate::asyncgens::Asyncgens;
 use crate::base_events::{Exact, Ready};
+use crate::cell::Core;
 use crate::completion::{InternalCallback, Watcher};
 use crate::contextvars::Context;
 use crate::exceptions::{Exception, Result, runtime_error};
@@ -65,6 +66,7 @@ thread_local! {
 }
 
 /// Puts a frame in place and gives back the one before.
+#[inline(always)]
 pub(crate) fn swap_frame(frame: Frame) -> Frame {
     FRAME
         .try_with(|current| current.replace(frame))
@@ -127,15 +129,41 @@ pub(crate) fn snapshot_context() -> Option<Context> {
             let frame = frame.borrow();
             match (&frame.context, &frame.task) {
                 (Some(context), _) => context.copy_of_some(),
-                // Another task may have asked for this one's context, and set something there.
-                (None, Some(task)) if task.core().has_context() => {
-                    task.core().own_context()?.copy_of_some()
-                }
-                (None, _) => None,
+                (None, Some(task)) => copy_of_own(task.core()),
+                (None, None) => None,
             }
         })
         .ok()
         .flatten()
+}
+
+/// What a new task takes over from where it is created: the running loop, by a handle of this thread, and a copy of the
+/// current context, unless it has one of its own.
+#[inline]
+pub(crate) fn inherited(own: Option<Context>) -> Option<(EventLoop, Option<Context>)> {
+    let inherited = FRAME.try_with(|frame| {
+        let frame = frame.borrow();
+        let core = frame.task.as_ref().map(|task| task.core());
+        let of_task = core.and_then(|core| core.meta.as_ref());
+        let event_loop = of_task.map(|meta| &meta.event_loop);
+        let event_loop = event_loop.or(frame.event_loop.as_ref())?;
+        let context = match (own, &frame.context, core) {
+            (Some(own), ..) => Some(own),
+            (None, Some(context), _) => context.copy_of_some(),
+            (None, None, Some(core)) => copy_of_own(core),
+            (None, None, None) => None,
+        };
+        Some((event_loop.of_this_thread(true), context))
+    });
+    let ((event_loop, _kept), context) = inherited.ok().flatten()?;
+    Some((event_loop, context))
+}
+
+/// A copy of a task's context, which another task may have asked for, to set something there.
+fn copy_of_own(core: &Core) -> Option<Context> {
+    core.has_context()
+        .then(|| core.own_context())??
+        .copy_of_some()
 }
 
 /// Runs with this context as the current one.
@@ -269,18 +297,6 @@ impl EventLoop {
             eager: AtomicBool::new(false),
         };
         EventLoop(LoopHandle::new(shared))
-    }
-
-    /// As [`EventLoop::running`], for a task to be created on.
-    pub(crate) fn running_here() -> Option<EventLoop> {
-        let running = |frame: &RefCell<Frame>| {
-            let frame = frame.borrow();
-            frame
-                .event_loop()
-                .map(|event_loop| event_loop.of_this_thread(true))
-        };
-        let (event_loop, _kept) = FRAME.try_with(running).ok().flatten()?;
-        Some(event_loop)
     }
 
     /// The loop that runs on this thread, where there is one (`asyncio.get_running_loop`).

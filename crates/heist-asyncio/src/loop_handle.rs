@@ -60,21 +60,37 @@ impl std::ops::Deref for LoopHandle {
 impl EventLoop {
     /// The same loop, by a handle that only this thread makes copies of. `keep`: this thread runs the loop. And what it
     /// has kept till now, to be dropped where nothing is borrowed: it may be another loop's end, and user code.
+    #[inline]
     pub(crate) fn of_this_thread(&self, keep: bool) -> (EventLoop, Option<Arc<LoopHandle>>) {
+        let address = Arc::as_ptr(&self.0.0).addr();
+        let found = KNOWN.try_with(|known| {
+            let known = known.borrow();
+            let kept = known.kept.as_ref();
+            kept.filter(|_| known.address == address).cloned()
+        });
+        match found {
+            Ok(Some(own)) => (EventLoop(own), None),
+            _ => self.found_for_this_thread(address, keep),
+        }
+    }
+
+    #[cold]
+    fn found_for_this_thread(
+        &self,
+        address: usize,
+        keep: bool,
+    ) -> (EventLoop, Option<Arc<LoopHandle>>) {
         if self.exact().is_some() {
             return (self.clone(), None);
         }
-        let shared = &self.0.0;
-        let address = Arc::as_ptr(shared).addr();
         let found = KNOWN.try_with(|known| {
             let mut known = known.borrow_mut();
             if known.address == address {
-                let own = known.kept.clone().or_else(|| known.handle.upgrade());
-                if let Some(own) = own {
+                if let Some(own) = known.handle.upgrade() {
                     return (EventLoop(own), None);
                 }
             }
-            let own = Arc::new(LoopHandle(shared.clone()));
+            let own = Arc::new(LoopHandle(self.0.0.clone()));
             let kept = keep.then(|| own.clone());
             let handle = Arc::downgrade(&own);
             let old = std::mem::replace(

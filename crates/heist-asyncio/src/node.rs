@@ -57,7 +57,7 @@ impl<T> Unpin for Cell<T> {}
 
 /// A pending future's.
 pub(crate) fn new_future<T: Send + 'static>() -> CellRef<T> {
-    new_cell(Core::new(Role::Future, None))
+    new_cell(Core::pending(Role::Future))
 }
 
 /// A cell by itself; that of a task is listed.
@@ -97,7 +97,7 @@ where
     F: Future<Output = Result<T>> + Send + 'static,
 {
     let core = new.into_core::<T>();
-    spawner.spawn_stateful(core, |task| TaskFuture::new(task.clone(), coroutine))
+    spawner.spawn_stateful(core, |task| TaskFuture::new(task, coroutine))
 }
 
 /// The typed cell behind a node, where the type is right.

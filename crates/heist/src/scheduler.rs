@@ -21,7 +21,9 @@
 //!   idle word *after* the push. Both are sequentially consistent, so one of the two sees the
 //!   other: no wake is lost between "found nothing" and "parked".
 //! - **\[S3\]** A push to the worker's own queue looks at the idle word without a fence: should it
-//!   miss a parked peer, the task is not lost, since its worker is awake and comes to it.
+//!   miss a parked peer, the task is not lost, since its worker is awake and comes to it. One that computes will not come
+//!   for long, so what it pushes to an empty queue looks with a fence; for what it pushes after that somebody is on the way,
+//!   or nobody is left, and what is missed as that one leaves, the monitor finds.
 //! - **\[S4\]** A push to the LIFO slot wakes nobody.
 //! - **\[S5\]** At most one thread is woken at a time to search, or for forked jobs one for each that is
 //!   public; it wakes the next when it finds work, so that a burst wakes as many as there is work for.

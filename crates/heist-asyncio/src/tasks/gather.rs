@@ -201,7 +201,7 @@ pub(crate) fn gather_nodes<R: Send + 'static>(
         children: children.clone(),
         cancel_requested: false,
     };
-    let outer = new_cell(Core::new(role, None));
+    let outer = new_cell(Core::pending(role));
     let different = different(&children);
     let shared = Arc::new(Shared {
         outer: outer.clone(),

@@ -15,7 +15,7 @@ use heist::runtime::Spawner;
 use crate::base_events::{LocalFuture, NO_SLOT, Ready, driven_here};
 use crate::cell::{NewTask, TaskMeta};
 use crate::contextvars;
-use crate::events::{EventLoop, current_node, snapshot_context};
+use crate::events::{EventLoop, current_node, inherited, snapshot_context};
 use crate::exceptions::{Exception, Result, runtime_error};
 use crate::futures::{CallbackId, Future};
 use crate::node::{CellRef, Node, is_same_node, new_cell, spawn_cell};
@@ -452,10 +452,13 @@ impl Builder {
     #[inline]
     #[track_caller]
     pub(crate) fn prepare(self, slot: u32) -> Result<NewTask> {
-        let event_loop = match self.event_loop {
-            Some(event_loop) => event_loop.of_this_thread(false).0,
+        let (event_loop, context) = match self.event_loop {
+            Some(event_loop) => (
+                event_loop.of_this_thread(false).0,
+                self.context.or_else(snapshot_context),
+            ),
             None => {
-                EventLoop::running_here().ok_or_else(|| runtime_error("no running event loop"))?
+                inherited(self.context).ok_or_else(|| runtime_error("no running event loop"))?
             }
         };
         if event_loop.is_closed() {
@@ -473,7 +476,7 @@ impl Builder {
         };
         Ok(NewTask {
             meta,
-            context: self.context.or_else(snapshot_context),
+            context,
             name: self.name,
         })
     }

@@ -139,6 +139,7 @@ fn poll_coroutine<T, F: Future<Output = Result<T>>>(
 }
 
 /// Begins a step: the context to run in, and the message of a cancel that came before the first one.
+#[inline(always)]
 fn enter(core: &Core) -> (Option<crate::contextvars::Context>, Option<Message>) {
     let Some(step) = core.step() else {
         return (None, None);

@@ -105,7 +105,7 @@ impl Spawner {
     pub fn spawn_stateful<S, F>(
         self,
         state: S,
-        make: impl FnOnce(&Pin<Arc<Stateful<S, F>>>) -> F,
+        make: impl FnOnce(Pin<Arc<Stateful<S, F>>>) -> F,
     ) -> Pin<Arc<Stateful<S, F>>>
     where
         S: State,
@@ -236,7 +236,7 @@ where
 #[track_caller]
 pub fn spawn_stateful<S, F>(
     state: S,
-    make: impl FnOnce(&Pin<Arc<Stateful<S, F>>>) -> F,
+    make: impl FnOnce(Pin<Arc<Stateful<S, F>>>) -> F,
 ) -> Pin<Arc<Stateful<S, F>>>
 where
     S: State,

@@ -87,7 +87,7 @@ pub(crate) fn push_back(home: &'static Home, runnable: Runnable) -> Result<(), R
 #[inline]
 fn push_with(home: &'static Home, runnable: Runnable, back: bool) -> Result<(), Runnable> {
     let mut slot = Some(runnable);
-    let mut computes = false;
+    let mut must_be_seen = false;
     // Wakers may be woken in destructors of other thread-locals, when ours is gone.
     let wake = CURRENT.try_with(|current| {
         // A waker of another runtime that is woken while this one is being stepped: not ours.
@@ -97,7 +97,8 @@ fn push_with(home: &'static Home, runnable: Runnable, back: bool) -> Result<(), 
         match &mut *current {
             Current::Worker(core) if core.works_for(home) => {
                 let runnable = slot.take().expect("just filled");
-                computes = core.computes();
+                let computes = core.computes();
+                must_be_seen = computes && !core.has_stealable();
                 match back || computes {
                     true => core.push_back(runnable),
                     false => core.push(runnable),
@@ -114,8 +115,8 @@ fn push_with(home: &'static Home, runnable: Runnable, back: bool) -> Result<(), 
         Some(runnable) => Err(runnable),
         None => {
             match wake {
-                // It must not wait for the end of a heavy poll.
-                Ok(true) if computes => home.wake_after_remote_push(),
+                // It must not wait for the end of a heavy poll [S3].
+                Ok(true) if must_be_seen => home.wake_after_remote_push(),
                 Ok(true) => home.wake_after_local_push(),
                 _ => {}
             }

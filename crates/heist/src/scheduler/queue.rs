@@ -93,7 +93,8 @@ impl LocalQueue {
         self.deque.len() + usize::from(self.lifo.is_occupied())
     }
 
-    /// Nothing that others could steal.
+    /// Something that others could steal.
+    #[inline]
     pub(crate) fn has_stealable(&self) -> bool {
         !self.deque.is_empty()
     }

@@ -212,6 +212,12 @@ impl Core {
         &self.shared.remotes[self.idx]
     }
 
+    /// There is something that others could steal.
+    #[inline]
+    pub(super) fn has_stealable(&self) -> bool {
+        self.queue.has_stealable()
+    }
+
     /// Queues a task that was woken here. `true`: a peer may be wanted [S3].
     #[inline]
     pub(super) fn push(&mut self, runnable: Runnable) -> bool {

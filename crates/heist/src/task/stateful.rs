@@ -45,7 +45,7 @@ use std::sync::{Arc, Weak};
 ///
 /// # heist::runtime::Runtime::new().unwrap().block_on(async {
 /// let task = heist::task::spawn_stateful(Progress::default(), |task| {
-///     let own: Pin<Arc<dyn AsRef<Progress> + Send + Sync>> = task.clone();
+///     let own: Pin<Arc<dyn AsRef<Progress> + Send + Sync>> = task;
 ///     async move { own.as_ref().get_ref().as_ref().0.store(42, Ordering::Release) }
 /// });
 /// while !task.is_finished() {
@@ -144,7 +144,7 @@ impl<S: State, F: Future<Output = ()> + Send + 'static> NewStateful<S, F, Place>
     pub(crate) fn new(
         state: S,
         place: Place,
-        make: impl FnOnce(&Pin<Arc<Stateful<S, F>>>) -> F,
+        make: impl FnOnce(Pin<Arc<Stateful<S, F>>>) -> F,
     ) -> Self {
         let vtable = const { &VtableOf::<F, Place>::vtable(free::<S, F, Place>, list::<S, F>) };
         Self::with_vtable(state, place, vtable, make)
@@ -162,7 +162,7 @@ where
     pub(super) fn unlisted(
         state: S,
         scheduler: W,
-        make: impl FnOnce(&Pin<Arc<Stateful<S, F, W>>>) -> F,
+        make: impl FnOnce(Pin<Arc<Stateful<S, F, W>>>) -> F,
     ) -> Self {
         let vtable = const { &VtableOf::<F, W>::vtable(free::<S, F, W>, raw::list_nothing) };
         Self::with_vtable(state, scheduler, vtable, make)
@@ -173,26 +173,31 @@ where
         state: S,
         scheduler: W,
         vtable: &'static Vtable,
-        make: impl FnOnce(&Pin<Arc<Stateful<S, F, W>>>) -> F,
+        make: impl FnOnce(Pin<Arc<Stateful<S, F, W>>>) -> F,
     ) -> Self {
         // Written where it stays: made before the allocation, it would be copied once more.
         let task = Arc::<Stateful<S, F, W>>::new_uninit();
+        // Counted before it is written: counting waits until all that was written has arrived.
+        let (kept, theirs) = (Arc::downgrade(&task), task.clone());
         let place = Arc::as_ptr(&task).cast_mut().cast::<Stateful<S, F, W>>();
         let new = Stateful {
             cell: ManuallyDrop::new(Cell::vacant(scheduler, vtable)),
             state,
             _shared: PhantomPinned,
         };
-        // SAFETY: the allocation is of this type, and nobody else has it.
+        // SAFETY: the allocation is of this type; the counts that were taken are not used to look at it before it is written.
         unsafe { place.write(new) };
         // SAFETY: just written.
         let task = unsafe { task.assume_init() };
-        let kept = Arc::downgrade(&task);
-        // SAFETY: nobody has it otherwise.
+        // SAFETY: the same allocation.
+        let theirs = unsafe { theirs.assume_init() };
+        // SAFETY: nobody has either otherwise: the task stays where it is from now on.
         let task = unsafe { Pin::new_unchecked(task) };
+        // SAFETY: as above.
+        let theirs = unsafe { Pin::new_unchecked(theirs) };
         // Whoever wakes it from now on finds a newborn task, which nobody is to poll but for the one runnable [T4].
-        // PANIC: user code; the cell stays vacant, nobody has its references, and the weak count goes.
-        let future = make(&task);
+        // PANIC: user code; the cell stays vacant, nobody has its references, and the counts go.
+        let future = make(theirs);
         // SAFETY: the cell is vacant, and its runnable is made below.
         unsafe { task.cell.store_future(future) };
         let header = kept.into_raw().cast::<Header>().cast_mut();

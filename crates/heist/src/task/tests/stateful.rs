@@ -36,11 +36,7 @@ fn state_of<S>(own: &Own<S>) -> &S {
 }
 
 /// Spawned on the queue. The registry's reference is the test's: until the task is complete somebody has to hold it.
-fn spawn<S, F>(
-    queue: &Queue,
-    state: S,
-    make: impl FnOnce(&Made<S, F>) -> F,
-) -> (Made<S, F>, TaskRef)
+fn spawn<S, F>(queue: &Queue, state: S, make: impl FnOnce(Made<S, F>) -> F) -> (Made<S, F>, TaskRef)
 where
     S: Send + Sync + 'static,
     F: Future<Output = ()> + Send + 'static,
