@@ -1,7 +1,8 @@
 //! A worker's own queue: a FIFO deque that others steal from, and the LIFO slot before it.
 //!
 //! The slot holds the task that was woken last, so that a message is handled while it is in the
-//! cache. Three tenants in a row may go before the queue gets its turn.
+//! cache. Three tenants in a row may go before the queue gets its turn. A task that is woken again by those who are
+//! queued waits behind them: one that awaits what it has spawned, or serves them all, would else be polled once for each.
 //!
 //! Thieves take from the deque. The slot's tenant is taken only from a worker that has been in one poll
 //! for long ([`Aged`]).
@@ -19,7 +20,7 @@ mod slot;
 pub(crate) use slot::Aged;
 
 use crate::sync::deque::{Injector, Steal, Stealer, Worker};
-use crate::task::Runnable;
+use crate::task::{Id, Runnable};
 use slot::Slot;
 use std::fmt;
 
@@ -31,6 +32,8 @@ pub(crate) struct LocalQueue {
     deque: Worker<Runnable>,
     lifo: Slot,
     lifo_streak: u32,
+    /// The slot's last tenant.
+    last: Option<Id>,
 }
 
 impl LocalQueue {
@@ -41,6 +44,7 @@ impl LocalQueue {
             deque: Worker::new_fifo(),
             lifo,
             lifo_streak: 0,
+            last: None,
         };
         (queue, aged)
     }
@@ -49,9 +53,14 @@ impl LocalQueue {
         self.deque.stealer()
     }
 
-    /// Into the slot; its tenant moves to the queue. `true` if that happened.
+    /// Into the slot; its tenant moves to the queue. Behind those that are queued, if it was the slot's last tenant: one
+    /// of them has woken it again. `true` if anything was queued.
     #[inline]
     pub(crate) fn push_lifo(&mut self, runnable: Runnable) -> bool {
+        if self.last == Some(runnable.id()) && self.has_stealable() {
+            self.deque.push(runnable);
+            return true;
+        }
         match self.lifo.replace(runnable) {
             None => false,
             Some(tenant) => {
@@ -71,6 +80,7 @@ impl LocalQueue {
         if self.lifo_streak < MAX_LIFO_STREAK {
             if let Some(runnable) = self.lifo.take() {
                 self.lifo_streak += 1;
+                self.last = Some(runnable.id());
                 return Some(runnable);
             }
         }

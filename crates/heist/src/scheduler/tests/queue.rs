@@ -101,9 +101,10 @@ impl Schedule for Nowhere {
     fn unhandled_panic(&self, _error: &JoinError) {}
 }
 
-/// A runnable that can be told by its stamp.
+/// A runnable that can be told by its stamp, of a task of that number.
 fn numbered(number: u32) -> Runnable {
     let task = NewTask::new(std::future::pending::<()>(), Nowhere);
+    task.runnable.set_id(Id::from_bits(number.into()));
     task.runnable.stamp_wake(number);
     // Its registry and its handle are of no interest.
     drop((task.registered, task.join));
@@ -142,6 +143,26 @@ fn three_tenants_in_a_row_and_then_the_queue() {
     }
     assert_eq!(order, [1, 2, 3, 100, 5]);
     assert_eq!(drain(&mut queue), [4]);
+}
+
+#[test]
+fn one_that_is_woken_again_by_those_who_are_queued_waits_behind_them() {
+    let (mut queue, _aged) = LocalQueue::new();
+    let parent = 9;
+    let mut run = |queue: &mut LocalQueue| queue.pop().unwrap().take_wake_stamp().unwrap();
+    queue.push_back(numbered(1));
+    queue.push_back(numbered(2));
+    queue.push_back(numbered(3));
+    assert_eq!(run(&mut queue), 1);
+    assert!(!queue.push_lifo(numbered(parent)), "the first time");
+    assert_eq!(run(&mut queue), parent);
+    assert_eq!(run(&mut queue), 2);
+    assert!(queue.push_lifo(numbered(parent)), "to the queue");
+    assert_eq!(run(&mut queue), 3);
+    assert_eq!(run(&mut queue), parent);
+    assert!(!queue.push_lifo(numbered(parent)), "nobody is queued");
+    queue.push_lifo(numbered(4));
+    assert_eq!(drain(&mut queue), [4, parent]);
 }
 
 #[test]
