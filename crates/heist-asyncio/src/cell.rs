@@ -376,9 +376,15 @@ impl Core {
 
     /// Takes a task's mark, and the message that came with it.
     pub(crate) fn take_mark(&self) -> Option<Message> {
-        let step = self.step().filter(|step| step.is_marked())?;
-        let state = self.state.lock();
-        step.take_mark().then(|| state.cancel_message())
+        self.step().filter(|step| step.is_marked())?;
+        self.take_mark_from(&mut self.state.lock())
+    }
+
+    /// The same under the lock. What the task still waits on is told of it where the step ends, `[W6]`.
+    pub(crate) fn take_mark_from(&self, state: &mut State) -> Option<Message> {
+        let waits = state.task().is_some_and(|task| !task.waits.is_empty());
+        let is_taken = !waits && self.step()?.take_mark();
+        is_taken.then(|| state.cancel_message())
     }
 
     /// Whether a task has a context by now.

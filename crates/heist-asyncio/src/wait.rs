@@ -3,7 +3,8 @@
 //! Rules, in the order of a leaf's first poll: `[W1]` a done cell gives its outcome at once and is no cancel point;
 //! `[W2]` a task that awaits itself gets an error one step later; `[W3]` else it registers; a pending cancel
 //! of the task is forwarded where its step ends. Resumed: `[W4]` a pending cancel replaces the outcome, unless that
-//! is a cancellation already. Dropped: `[W5]` both sides forget the registration.
+//! is a cancellation already. Dropped: `[W5]` both sides forget the registration. `[W6]` A task that waits on something
+//! else as well, under `join!`, leaves its pending cancel to that: taken by one branch, it would never reach the others.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -145,12 +146,14 @@ fn register<W: Waited>(
     Poll::Pending
 }
 
-/// Takes a wait out of the task's list, and with it the pending cancel, unless that is for the next wait.
+/// Takes a wait out of the task's list, and with it the pending cancel, unless that is for the next wait or `[W6]`.
 fn leave(task: &Core, node: &Core, id: u32, takes_mark: bool) -> Option<Message> {
     let mut state = task.state.lock();
     let left = remove_wait(task, &mut state, node, id);
-    let is_marked = takes_mark && task.step().is_some_and(StepFlags::take_mark);
-    let mark = is_marked.then(|| state.cancel_message());
+    let mark = match takes_mark {
+        true => task.take_mark_from(&mut state),
+        false => None,
+    };
     drop(state);
     drop(left);
     mark

@@ -184,6 +184,64 @@ fn a_cancel_between_two_branches_reaches_both() {
     });
 }
 
+/// A branch that is done keeps what it has got, whether the task has seen it yet or not; the one that waits is told.
+#[test]
+fn a_cancel_reaches_the_branch_that_waits_and_not_the_one_that_is_done() {
+    for passes_between in [0, 3] {
+        on_both(move || async move {
+            let (first, second) = (asyncio::Queue::new(0), asyncio::Event::new());
+            let (get, wait) = (first.clone(), second.clone());
+            let started = asyncio::Event::new();
+            let starts = started.clone();
+            let task = asyncio::create_task(async move {
+                starts.set();
+                let (got, waited) = join!(get.get(), wait.wait());
+                Ok((got?, waited.unwrap_err().is_cancelled()))
+            });
+            started.wait().await?;
+            while (first.n_waiting().0, second.n_waiting()) != (1, 1) {
+                asyncio::yield_now().await?;
+            }
+            first.put_nowait(7)?;
+            passes(passes_between).await;
+            task.cancel();
+            assert_eq!(task.await?, (7, true));
+            assert_eq!(second.n_waiting(), 0);
+            Ok(())
+        });
+    }
+}
+
+/// Holds to [W6].
+#[test]
+fn a_cancel_before_a_branch_resumes_reaches_the_others() {
+    on_both(|| async {
+        let (queue, go, never) = (
+            asyncio::Queue::new(0),
+            asyncio::Event::new(),
+            asyncio::Event::new(),
+        );
+        let (gets, goes) = (queue.clone(), go.clone());
+        let task = asyncio::create_task(async move {
+            let cancels = async {
+                goes.wait().await?;
+                asyncio::current_task().unwrap().cancel();
+                asyncio::Result::<()>::Ok(())
+            };
+            let (cancelled, got, waited) = join!(cancels, gets.get(), never.wait());
+            cancelled?;
+            Ok((got?, waited.unwrap_err().is_cancelled()))
+        });
+        while (queue.n_waiting().0, go.n_waiting()) != (1, 1) {
+            asyncio::yield_now().await?;
+        }
+        queue.put_nowait(7)?;
+        go.set();
+        assert_eq!(task.await?, (7, true));
+        Ok(())
+    });
+}
+
 #[test]
 fn the_loser_of_a_select_hands_its_item_on() {
     run(async {

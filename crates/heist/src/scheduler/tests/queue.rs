@@ -149,7 +149,7 @@ fn three_tenants_in_a_row_and_then_the_queue() {
 fn one_that_is_woken_again_by_those_who_are_queued_waits_behind_them() {
     let (mut queue, _aged) = LocalQueue::new();
     let parent = 9;
-    let mut run = |queue: &mut LocalQueue| queue.pop().unwrap().take_wake_stamp().unwrap();
+    let run = |queue: &mut LocalQueue| queue.pop().unwrap().take_wake_stamp().unwrap();
     queue.push_back(numbered(1));
     queue.push_back(numbered(2));
     queue.push_back(numbered(3));
