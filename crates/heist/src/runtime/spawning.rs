@@ -33,10 +33,10 @@ impl Options {
         }
     }
 
+    /// Made where it is used: what is written and read at once should not go through memory.
+    #[inline(always)]
     pub(super) fn details(self, kind: Kind) -> Details {
-        let mut details = Details::new(kind, self.site, budget::about_now());
-        details.name = self.name;
-        details
+        Details::new(kind, self.site, budget::about_now(), self.name)
     }
 }
 

@@ -51,11 +51,17 @@ pub(crate) struct Details {
 
 impl Details {
     #[inline]
-    pub(crate) fn new(kind: Kind, site: &'static Location<'static>, born: Ticks) -> Self {
+    #[expect(clippy::rc_buffer, reason = "as in the entry")]
+    pub(crate) fn new(
+        kind: Kind,
+        site: &'static Location<'static>,
+        born: Ticks,
+        name: Option<Arc<String>>,
+    ) -> Self {
         Self {
             site,
             born: (born.0 << 1) | u64::from(kind == Kind::Blocking),
-            name: None,
+            name,
         }
     }
 

@@ -25,7 +25,7 @@ impl Resident for Nobody {
 }
 
 fn details() -> Details {
-    Details::new(Kind::Async, Location::caller(), Ticks::default())
+    Details::new(Kind::Async, Location::caller(), Ticks::default(), None)
 }
 
 #[test]

@@ -354,6 +354,7 @@ impl Registered {
             Kind::Async,
             std::panic::Location::caller(),
             Ticks::default(),
+            None,
         );
         match insert(registered, details) {
             Ok(id) => {

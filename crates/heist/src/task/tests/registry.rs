@@ -6,7 +6,7 @@ use crate::task::{Details, Id, Kind, NewTask, Own, Phase, Registry, Runnable};
 use std::panic::Location;
 
 fn details(kind: Kind) -> Details {
-    Details::new(kind, Location::caller(), Ticks::default())
+    Details::new(kind, Location::caller(), Ticks::default(), None)
 }
 
 fn insert(registry: &Registry, epoch: u64, hint: usize) -> Option<Runnable> {
