@@ -140,10 +140,12 @@ fn main() -> ExitCode {
 }
 
 fn run(name: &str, count: u64) -> bool {
-    // Under callgrind every poll is long: the tasks would be taken for computations.
+    // Under callgrind every poll is long: the tasks would be taken for computations. And how many operations there are
+    // between two turns of the driver would depend on how fast the machine is just now; where it must have turns, it parks.
     let runtime = heist::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .learn_heavy(false)
+        .event_interval(Duration::from_millis(100))
         .build()
         .expect("the runtime starts");
     let task = match name {

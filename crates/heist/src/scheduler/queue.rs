@@ -32,8 +32,8 @@ pub(crate) struct LocalQueue {
     deque: Worker<Runnable>,
     lifo: Slot,
     lifo_streak: u32,
-    /// The slot's last tenant.
-    last: Option<Id>,
+    /// The slot's last tenant; at first one that is nobody's.
+    last: Id,
 }
 
 impl LocalQueue {
@@ -44,7 +44,7 @@ impl LocalQueue {
             deque: Worker::new_fifo(),
             lifo,
             lifo_streak: 0,
-            last: None,
+            last: Id::from_bits(0),
         };
         (queue, aged)
     }
@@ -57,7 +57,7 @@ impl LocalQueue {
     /// of them has woken it again. `true` if anything was queued.
     #[inline]
     pub(crate) fn push_lifo(&mut self, runnable: Runnable) -> bool {
-        if self.last == Some(runnable.id()) && self.has_stealable() {
+        if self.last == runnable.id() && self.has_stealable() {
             self.deque.push(runnable);
             return true;
         }
@@ -80,7 +80,7 @@ impl LocalQueue {
         if self.lifo_streak < MAX_LIFO_STREAK {
             if let Some(runnable) = self.lifo.take() {
                 self.lifo_streak += 1;
-                self.last = Some(runnable.id());
+                self.last = runnable.id();
                 return Some(runnable);
             }
         }
