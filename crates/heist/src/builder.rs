@@ -39,7 +39,7 @@ pub struct Builder {
     drop_timeout: Duration,
     virtual_clock: bool,
     learn_heavy: bool,
-    short_slices: bool,
+    time_slices: bool,
     on_unhandled_panic: Option<PanicHook>,
     stall_hook: Option<StallHook>,
     on_thread_start: Option<ThreadHook>,
@@ -63,7 +63,7 @@ impl Builder {
             drop_timeout: Duration::from_secs(10),
             virtual_clock: false,
             learn_heavy: true,
-            short_slices: true,
+            time_slices: true,
             on_unhandled_panic: None,
             stall_hook: None,
             on_thread_start: None,
@@ -159,11 +159,12 @@ impl Builder {
     }
 
     /// Whether the threads that keep IO and timers on time while every worker computes ask the kernel for short time
-    /// slices, so that it lets them run as soon as they wake up. By default they do; Linux grants it from 6.12 on.
+    /// slices, and those that compute for long ones, so that it lets the former run as soon as they wake up. By default
+    /// they do; Linux grants it from 6.12 on.
     ///
     /// Off, no thread makes the system call `sched_setattr`, for which some sandboxes kill a process.
-    pub fn short_time_slices(&mut self, on: bool) -> &mut Self {
-        self.short_slices = on;
+    pub fn time_slices(&mut self, on: bool) -> &mut Self {
+        self.time_slices = on;
         self
     }
 
@@ -301,7 +302,7 @@ impl Builder {
             driver: Driver::new(clock, n_workers + n_spares)?,
             event_interval: self.event_interval,
             learn_heavy: self.learn_heavy,
-            short_slices: self.short_slices,
+            time_slices: self.time_slices,
             drop_timeout: self.drop_timeout,
             panic_hook: self
                 .on_unhandled_panic

@@ -42,7 +42,9 @@ const IDLE_LOOKS: u32 = 4;
 
 /// The life of the monitor's thread.
 pub(crate) fn run(shared: &Arc<Shared>, hook: Option<&StallHook>) {
-    let _slice = shared.short_slices.then(|| slice::ask(slice::MONITOR));
+    let _slice = shared
+        .time_slices
+        .then(|| slice::ask_shorter(slice::MONITOR));
     let scale = Scale::get();
     let mut watch = Watch {
         limit: scale.ticks_in(LIMIT),

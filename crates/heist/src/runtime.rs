@@ -58,7 +58,7 @@ pub(crate) struct Assembly {
     pub(crate) flavor: Flavor,
     pub(crate) n_workers: usize,
     pub(crate) n_spares: usize,
-    pub(crate) short_slices: bool,
+    pub(crate) time_slices: bool,
     pub(crate) owner: Option<std::thread::ThreadId>,
     pub(crate) driver: Arc<Driver>,
     pub(crate) event_interval: Duration,
@@ -148,7 +148,7 @@ impl Runtime {
         let policy = Policy {
             event_interval: assembly.event_interval,
             n_spares: assembly.n_spares,
-            short_slices: assembly.short_slices,
+            time_slices: assembly.time_slices,
         };
         let scheduler = match assembly.flavor {
             Flavor::MultiThread => {

@@ -109,6 +109,6 @@ pub(crate) struct Policy {
     pub(crate) event_interval: Duration,
     /// How many spare workers there are, at least one.
     pub(crate) n_spares: usize,
-    /// The spares and the monitor ask the kernel for short time slices.
-    pub(crate) short_slices: bool,
+    /// Threads ask the kernel for time slices of their own (`slice.rs`).
+    pub(crate) time_slices: bool,
 }

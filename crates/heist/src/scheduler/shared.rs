@@ -50,8 +50,8 @@ pub(crate) struct Shared {
     pub(super) panic_hook: PanicHook,
     /// `Policy::event_interval` in ticks.
     pub(super) event_interval: u64,
-    /// The spares and the monitor ask the kernel for short time slices.
-    pub(crate) short_slices: bool,
+    /// Threads ask the kernel for time slices of their own (`slice.rs`).
+    pub(crate) time_slices: bool,
     pub(super) budget_limit: u64,
     /// `worker::FETCH_INTERVAL` in ticks.
     pub(super) fetch_interval: u64,
@@ -114,7 +114,7 @@ impl Shared {
             panic_hook,
             // Not zero: a worker whose turn is always due polls nothing.
             event_interval: scale.ticks_in(policy.event_interval).max(1),
-            short_slices: policy.short_slices,
+            time_slices: policy.time_slices,
             budget_limit: scale.ticks_in(budget::LIMIT),
             fetch_interval: scale.ticks_in(worker::FETCH_INTERVAL),
             scale,
@@ -203,7 +203,7 @@ impl Shared {
         // Relaxed: see the field.
         self.spares_used
             .store(self.spares_used().max(next + 1), Relaxed);
-        if self.short_slices {
+        if self.time_slices {
             // First: it asks for it again when it finds that another is in charge.
             // Relaxed: whoever plays the spare has done so for a millisecond.
             slice::take_from(

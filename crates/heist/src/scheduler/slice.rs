@@ -5,6 +5,10 @@
 //! timers are on time while everybody computes: the spare and the monitor. It gives them no larger part of the
 //! processor. Linux grants it from 6.12 on, without privilege; elsewhere nothing is asked for.
 //!
+//! What counts is whose slice ends first, and near its end that of a thread which computes does: then the one that wakes
+//! up waits for the end, which the kernel sees at the next tick of its clock. So a regular worker that computes asks
+//! for a long slice, until it waits while nobody computes.
+//!
 //! What a thread starts would inherit the slice, a process that user code starts included. So it asks as well that
 //! its children begin with the usual one. That does nothing else, except to a thread of a niceness below zero, which
 //! therefore asks for nothing; and it cannot be taken back.
@@ -26,19 +30,64 @@ pub(crate) const MONITOR: Duration = Duration::from_micros(100);
 /// that it has just woken, or behind one that is held up.
 pub(crate) const SPARE: Duration = Duration::from_micros(200);
 
-/// Asks for a short slice for this thread, until the answer is dropped; `None` where the kernel grants none.
+/// That of a regular worker that computes: the longest that the kernel grants.
+pub(crate) const COMPUTING: Duration = Duration::from_millis(100);
+
+/// The slice of a thread that computes now and then.
+pub(crate) struct Long {
+    may_ask: bool,
+    asked: Option<Asked>,
+}
+
+impl Long {
+    pub(crate) fn new(may_ask: bool) -> Self {
+        Self {
+            may_ask,
+            asked: None,
+        }
+    }
+
+    /// It computes. Costs nothing until the next [`end`](Self::end), if it has done so before.
+    pub(crate) fn begin(&mut self) {
+        if self.may_ask && self.asked.is_none() {
+            self.asked = ask_longer(COMPUTING);
+            // Who is refused once is not heard again.
+            self.may_ask = self.asked.is_some();
+        }
+    }
+
+    /// It has the usual one again.
+    pub(crate) fn end(&mut self) {
+        self.asked = None;
+    }
+}
+
+/// Asks for a slice for this thread that is shorter than the usual one, until the answer is dropped; `None` where the
+/// kernel grants none, or the thread's is shorter already.
 #[cfg(all(target_os = "linux", not(heist_loom)))]
-pub(crate) fn ask(slice: Duration) -> Option<linux::Short> {
-    linux::Short::begin(slice)
+pub(crate) fn ask_shorter(slice: Duration) -> Option<Asked> {
+    Asked::begin(slice, |now| now.has_longer(slice))
+}
+
+/// The same for a longer one.
+#[cfg(all(target_os = "linux", not(heist_loom)))]
+pub(crate) fn ask_longer(slice: Duration) -> Option<Asked> {
+    Asked::begin(slice, |now| now.has_shorter(slice))
 }
 
 /// As there.
 #[cfg(any(not(target_os = "linux"), heist_loom))]
-pub(crate) fn ask(_: Duration) -> Option<Short> {
+pub(crate) fn ask_shorter(_: Duration) -> Option<Asked> {
     None
 }
 
-/// Takes the short slice from a thread of this process that has asked for one.
+/// As there.
+#[cfg(any(not(target_os = "linux"), heist_loom))]
+pub(crate) fn ask_longer(_: Duration) -> Option<Asked> {
+    None
+}
+
+/// Takes the slice that it has asked for from a thread of this process.
 #[cfg(all(target_os = "linux", not(heist_loom)))]
 pub(crate) fn take_from(thread: u32, slice: Duration) {
     linux::take_from(thread, slice);
@@ -49,14 +98,14 @@ pub(crate) fn take_from(thread: u32, slice: Duration) {
 pub(crate) fn take_from(_: u32, _: Duration) {}
 
 #[cfg(all(target_os = "linux", not(heist_loom)))]
-pub(crate) use linux::Short;
+pub(crate) use linux::Asked;
 
 /// There is none.
 #[cfg(any(not(target_os = "linux"), heist_loom))]
-pub(crate) enum Short {}
+pub(crate) enum Asked {}
 
 #[cfg(any(not(target_os = "linux"), heist_loom))]
-impl Short {
+impl Asked {
     pub(crate) fn renew(&self) {
         match *self {}
     }
@@ -123,31 +172,44 @@ pub(super) mod linux {
     }
 
     impl Attributes {
-        /// A slice that is shorter is granted to a thread like this; an older kernel tells of no slice at all.
-        pub(crate) fn may_ask(&self, slice: Duration) -> bool {
-            let has_slice = matches!(self.policy, SCHED_OTHER | SCHED_BATCH);
-            has_slice && self.nice >= 0 && u128::from(self.runtime) > slice.as_nanos()
+        /// The thread may ask, and has a longer slice than this.
+        pub(crate) fn has_longer(&self, slice: Duration) -> bool {
+            self.may_ask() && u128::from(self.runtime) > slice.as_nanos()
+        }
+
+        /// The thread may ask, and has a shorter one.
+        pub(crate) fn has_shorter(&self, slice: Duration) -> bool {
+            self.may_ask() && u128::from(self.runtime) < slice.as_nanos()
+        }
+
+        /// A slice is granted to a thread like this; an older kernel tells of none.
+        fn may_ask(&self) -> bool {
+            let has_slice = matches!(self.policy, SCHED_OTHER | SCHED_BATCH) && self.runtime > 0;
+            has_slice && self.nice >= 0
         }
     }
 
-    /// This thread has asked for a short slice. Dropping it asks for one as long as before.
+    /// This thread has asked for a slice. Dropping it asks for one as long as before.
     #[derive(Debug)]
-    pub(crate) struct Short {
+    pub(crate) struct Asked {
         before: u64,
         asked: u64,
         /// It is about this thread.
         _not_send: PhantomData<*const ()>,
     }
 
-    impl Short {
-        pub(super) fn begin(slice: Duration) -> Option<Short> {
-            let now = attributes().filter(|now| now.may_ask(slice))?;
+    impl Asked {
+        pub(super) fn begin(
+            slice: Duration,
+            wants: impl FnOnce(&Attributes) -> bool,
+        ) -> Option<Asked> {
+            let now = attributes().filter(wants)?;
             let asked = Attributes {
                 flags: now.flags | SCHED_FLAG_RESET_ON_FORK,
                 runtime: slice.as_nanos() as u64,
                 ..now
             };
-            set(THIS, asked).then_some(Short {
+            set(THIS, asked).then_some(Asked {
                 before: now.runtime,
                 asked: asked.runtime,
                 _not_send: PhantomData,
@@ -166,7 +228,7 @@ pub(super) mod linux {
         }
     }
 
-    impl Drop for Short {
+    impl Drop for Asked {
         fn drop(&mut self) {
             // Somebody may have changed the rest meanwhile, or this, too.
             if let Some(now) = attributes().filter(|now| now.runtime == self.asked) {

@@ -22,7 +22,7 @@ use super::home::{COARSE_SHIFT, Home, coarse};
 use super::queue::LocalQueue;
 use super::record::Polled;
 use super::shared::{Remote, Shared};
-use super::slice::{self, Short};
+use super::slice::{self, Asked, Long};
 use crate::budget;
 use crate::clock::{self, tsc::Ticks};
 use crate::sync::atomic::Ordering::Relaxed;
@@ -457,10 +457,10 @@ enum Step {
 
 /// Polls a task. Never blocks.
 #[inline]
-fn poll(shared: &Arc<Shared>, runnable: Runnable) {
+fn poll(shared: &Arc<Shared>, slice: &mut Long, runnable: Runnable) {
     let id = CurrentTask::enter(runnable.id());
     match runnable.weight().is_heavy() {
-        true => run_heavy(shared, || runnable.run()),
+        true => run_heavy(shared, slice, || runnable.run()),
         false => runnable.run(),
     }
     budget::end_poll();
@@ -468,7 +468,7 @@ fn poll(shared: &Arc<Shared>, runnable: Runnable) {
 }
 
 /// Runs a forked job, if there is one.
-fn serve(shared: &Arc<Shared>) -> bool {
+fn serve(shared: &Arc<Shared>, slice: &mut Long) -> bool {
     let found = current::with_worker(Core::take_forked);
     let Some((work, wake_peer)) = found.flatten() else {
         return false;
@@ -476,13 +476,14 @@ fn serve(shared: &Arc<Shared>) -> bool {
     if wake_peer {
         shared.home.wake_after_local_push();
     }
-    run_heavy(shared, || work.run());
+    run_heavy(shared, slice, || work.run());
     current::with_worker(|core| core.now = core.shared.scale.ticks());
     true
 }
 
 /// Runs what is heavy, with the spare at hand for everything else.
-fn run_heavy(shared: &Arc<Shared>, run: impl FnOnce()) {
+fn run_heavy(shared: &Arc<Shared>, slice: &mut Long, run: impl FnOnce()) {
+    slice.begin();
     let set = |computes| {
         current::with_worker(|core| core.computes = computes);
     };
@@ -612,9 +613,10 @@ pub(super) fn run(shared: &Arc<Shared>, idx: usize) {
     budget::forget_cpu();
     budget::note_cpu(core.now);
     let is_spare = core.is_spare;
-    let short = (is_spare && shared.short_slices)
-        .then(|| slice::ask(slice::SPARE))
+    let short = (is_spare && shared.time_slices)
+        .then(|| slice::ask_shorter(slice::SPARE))
         .flatten();
+    let mut long = Long::new(shared.time_slices && !is_spare);
     let previous = current::replace(Current::Worker(core));
     let _role = fork::begin_role();
     let mut leaves = false;
@@ -622,7 +624,7 @@ pub(super) fn run(shared: &Arc<Shared>, idx: usize) {
         // Before it takes anything: nobody would see it held up.
         if is_spare && current::with_worker(Core::is_relieved) == Some(true) {
             // The monitor has taken it, if it was held up.
-            short.iter().for_each(Short::renew);
+            short.iter().for_each(Asked::renew);
             leaves = stand_aside(shared);
             continue;
         }
@@ -635,14 +637,17 @@ pub(super) fn run(shared: &Arc<Shared>, idx: usize) {
                 if wake_peer {
                     shared.home.wake_after_local_push();
                 }
-                poll(shared, runnable);
+                poll(shared, &mut long, runnable);
             }
             Some(Step::Turn) => turn(shared),
             Some(Step::Linger) => {
                 linger(shared);
             }
             Some(Step::Park) => {
-                if !serve(shared) && !linger(shared) {
+                if !serve(shared, &mut long) && !linger(shared) {
+                    if !shared.home.any_computes() {
+                        long.end();
+                    }
                     park(shared);
                 }
             }
