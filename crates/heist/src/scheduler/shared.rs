@@ -206,7 +206,7 @@ impl Shared {
         if self.time_slices {
             // First: it asks for it again when it finds that another is in charge.
             // Relaxed: whoever plays the spare has done so for a millisecond.
-            slice::take_from(
+            slice::lengthen(
                 self.remotes[self.n_regular + before].thread.load(Relaxed),
                 slice::SPARE,
             );

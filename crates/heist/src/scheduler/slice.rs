@@ -14,7 +14,7 @@
 //! therefore asks for nothing; and it cannot be taken back.
 //!
 //! A spare that is held up competes with the one that has taken over, as long as both have a short slice. So the
-//! monitor takes it from that thread, which asks for it again when it comes free.
+//! monitor gives that thread a long one instead; it asks for the short one again when it comes free.
 //!
 //! Tests: `scheduler/tests/slice.rs`.
 #![cfg_attr(
@@ -87,15 +87,15 @@ pub(crate) fn ask_longer(_: Duration) -> Option<Asked> {
     None
 }
 
-/// Takes the slice that it has asked for from a thread of this process.
+/// Gives a thread of this process that has asked for this slice the one of those that compute.
 #[cfg(all(target_os = "linux", not(heist_loom)))]
-pub(crate) fn take_from(thread: u32, slice: Duration) {
-    linux::take_from(thread, slice);
+pub(crate) fn lengthen(thread: u32, slice: Duration) {
+    linux::lengthen(thread, slice);
 }
 
 /// As there.
 #[cfg(any(not(target_os = "linux"), heist_loom))]
-pub(crate) fn take_from(_: u32, _: Duration) {}
+pub(crate) fn lengthen(_: u32, _: Duration) {}
 
 #[cfg(all(target_os = "linux", not(heist_loom)))]
 pub(crate) use linux::Asked;
@@ -113,6 +113,7 @@ impl Asked {
 
 #[cfg(all(target_os = "linux", not(heist_loom)))]
 pub(super) mod linux {
+    use super::COMPUTING;
     use std::marker::PhantomData;
     use std::time::Duration;
 
@@ -136,6 +137,8 @@ pub(super) mod linux {
         deadline: u64,
         period: u64,
     }
+
+    const LONG: u64 = COMPUTING.as_nanos() as u64;
 
     const SIZE: u32 = size_of::<Attributes>() as u32;
 
@@ -216,7 +219,7 @@ pub(super) mod linux {
             })
         }
 
-        /// Asks for it again, where somebody has taken it.
+        /// Asks for it again, where somebody has given it another.
         pub(crate) fn renew(&self) {
             if let Some(now) = attributes().filter(|now| now.runtime != self.asked) {
                 let asked = Attributes {
@@ -230,8 +233,9 @@ pub(super) mod linux {
 
     impl Drop for Asked {
         fn drop(&mut self) {
-            // Somebody may have changed the rest meanwhile, or this, too.
-            if let Some(now) = attributes().filter(|now| now.runtime == self.asked) {
+            // Somebody may have changed the rest meanwhile, or this, too; the monitor has given it a long one at most.
+            let is_ours = |now: &Attributes| [self.asked, LONG].contains(&now.runtime);
+            if let Some(now) = attributes().filter(is_ours) {
                 let before = Attributes {
                     runtime: self.before,
                     ..now
@@ -241,11 +245,15 @@ pub(super) mod linux {
         }
     }
 
-    pub(super) fn take_from(thread: u32, slice: Duration) {
+    pub(super) fn lengthen(thread: u32, slice: Duration) {
         let is_short = |now: &Attributes| u128::from(now.runtime) == slice.as_nanos();
         if let Some(now) = attributes_of(thread).filter(is_short) {
-            // None in particular is the usual one. A thread that has ended meanwhile is no harm.
-            set(thread, Attributes { runtime: 0, ..now });
+            // A thread that has ended meanwhile is no harm.
+            let long = Attributes {
+                runtime: LONG,
+                ..now
+            };
+            set(thread, long);
         }
     }
 }

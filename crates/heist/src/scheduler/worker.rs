@@ -623,7 +623,7 @@ pub(super) fn run(shared: &Arc<Shared>, idx: usize) {
     while !leaves && !shared.is_shut_down() {
         // Before it takes anything: nobody would see it held up.
         if is_spare && current::with_worker(Core::is_relieved) == Some(true) {
-            // The monitor has taken it, if it was held up.
+            // The monitor has given it another, if it was held up.
             short.iter().for_each(Asked::renew);
             leaves = stand_aside(shared);
             continue;

@@ -29,22 +29,23 @@ fn a_short_slice_is_asked_for_and_given_back() {
 
 /// As the monitor does with a spare that is held up.
 #[test]
-fn a_short_slice_can_be_taken_by_another_thread_and_is_asked_for_again() {
+fn a_short_slice_can_be_lengthened_by_another_thread_and_is_asked_for_again() {
     let runtime = || attributes().map(|attributes| attributes.runtime);
     let before = runtime();
     let Some(short) = slice::ask_shorter(slice::SPARE) else {
         return;
     };
     let thread = crate::clock::this_thread();
-    let take =
-        |slice| std::thread::scope(|s| s.spawn(move || slice::take_from(thread, slice)).join());
-    take(slice::MONITOR).unwrap();
+    let lengthen =
+        |slice| std::thread::scope(|s| s.spawn(move || slice::lengthen(thread, slice)).join());
+    lengthen(slice::MONITOR).unwrap();
     let asked = Some(slice::SPARE.as_nanos() as u64);
     assert_eq!(runtime(), asked, "it is not that one");
-    take(slice::SPARE).unwrap();
-    assert_eq!(runtime(), before, "taken");
+    lengthen(slice::SPARE).unwrap();
+    assert_eq!(runtime(), Some(slice::COMPUTING.as_nanos() as u64));
     short.renew();
     assert_eq!(runtime(), asked, "renewed");
+    lengthen(slice::SPARE).unwrap();
     drop(short);
     assert_eq!(runtime(), before);
 }
