@@ -374,7 +374,7 @@ impl Core {
         self.meta.as_ref().map(|meta| &meta.step)
     }
 
-    /// Takes a task's mark, and the message that came with it.
+    /// Takes the mark of a task that waits on nothing, and the message that came with it.
     pub(crate) fn take_mark(&self) -> Option<Message> {
         self.step().filter(|step| step.is_marked())?;
         self.take_mark_from(&mut self.state.lock())

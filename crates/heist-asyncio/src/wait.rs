@@ -5,6 +5,7 @@
 //! of the task is forwarded where its step ends. Resumed: `[W4]` a pending cancel replaces the outcome, unless that
 //! is a cancellation already. Dropped: `[W5]` both sides forget the registration. `[W6]` A task that waits on something
 //! else as well, under `join!`, leaves its pending cancel to that: taken by one branch, it would never reach the others.
+//! `[W7]` A branch that takes it in a yield is no wait, and tells the others itself.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -18,6 +19,7 @@ use crate::events::{current_node, with_task};
 use crate::exceptions::{Exception, InvalidStateError, Message, Result, runtime_error};
 use crate::node::{AnyCell, CellRef, Node};
 use crate::step_flags::StepFlags;
+use crate::tasks::cancel::take_mark_and_tell;
 
 /// Where a leaf stands.
 #[derive(Default)]
@@ -169,9 +171,12 @@ fn remove_wait(task: &Core, state: &mut State, node: &Core, id: u32) -> Option<W
     left
 }
 
-/// Takes the current task's pending cancel.
+/// Takes the current task's pending cancel, `[W7]`.
 pub(crate) fn take_mark() -> Option<Message> {
-    with_task(|task| task.core().take_mark()).flatten()
+    with_task(|task| task.core().step().is_some_and(StepFlags::is_marked))
+        .filter(|marked| *marked)?;
+    // Apart from the frame, which whoever is told may need.
+    take_mark_and_tell(&current_node()?)
 }
 
 fn is_core_of(node: &Node, core: &Core) -> bool {

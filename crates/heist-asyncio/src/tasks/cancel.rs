@@ -52,6 +52,27 @@ pub(crate) fn forward_mark(task: &Node) {
     fan_out(task, waits, &message);
 }
 
+/// Takes the mark of the task that is in a step, and tells what else it waits on.
+#[cold]
+pub(crate) fn take_mark_and_tell(task: &Node) -> Option<Message> {
+    let step = task.core().step()?;
+    let mut state = task.core().state.lock();
+    if !step.take_mark() {
+        return None;
+    }
+    let waits = state
+        .task()
+        .map(|half| half.waits.iter().cloned().collect());
+    let message = state.cancel_message();
+    drop(state);
+    let waits: Vec<Wait> = waits.unwrap_or_default();
+    for wait in &waits {
+        // One that refuses is done, and its branch resumes with that.
+        walk(wait.node.clone(), Some(wait.id), &message);
+    }
+    Some(message)
+}
+
 fn walk(first: Node, mut id: Option<u32>, message: &Message) -> bool {
     let mut node = first;
     // The tasks that the walk has passed, each with the wait through which it left.

@@ -242,6 +242,27 @@ fn a_cancel_before_a_branch_resumes_reaches_the_others() {
     });
 }
 
+/// Holds to [W7]. On many cores, where a timeout asks its body again in the step in which it expires.
+#[test]
+fn a_timeout_around_a_branch_that_yields_ends_beside_one_that_waits() {
+    let mut runner = asyncio::Runner::new().worker_threads(2);
+    let main = async {
+        let never = asyncio::Event::new();
+        let yields = asyncio::timeout(ms(1), async |_| -> asyncio::Result<()> {
+            loop {
+                asyncio::yield_now().await?;
+            }
+        });
+        let (yielded, waited) = join!(yields, never.wait());
+        assert!(yielded.unwrap_err().is::<asyncio::TimeoutError>());
+        assert!(waited.unwrap_err().is_cancelled());
+        // It was one cancel, and is delivered.
+        asyncio::yield_now().await
+    };
+    runner.run(main).unwrap();
+    runner.close().unwrap();
+}
+
 #[test]
 fn the_loser_of_a_select_hands_its_item_on() {
     run(async {
