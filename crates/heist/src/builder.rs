@@ -162,6 +162,9 @@ impl Builder {
     /// slices, and those that compute for long ones, so that it lets the former run as soon as they wake up. By default
     /// they do; Linux grants it from 6.12 on.
     ///
+    /// A thread that has asked also starts its children with the usual slice (`SCHED_FLAG_RESET_ON_FORK`), and keeps that
+    /// flag for life: code on it that changes its scheduling policy must set the flag, too.
+    ///
     /// Off, no thread makes the system call `sched_setattr`, for which some sandboxes kill a process.
     pub fn time_slices(&mut self, on: bool) -> &mut Self {
         self.time_slices = on;

@@ -10,8 +10,9 @@
 //! for a long slice, until it waits while nobody computes.
 //!
 //! What a thread starts would inherit the slice, a process that user code starts included. So it asks as well that
-//! its children begin with the usual one. That does nothing else, except to a thread of a niceness below zero, which
-//! therefore asks for nothing; and it cannot be taken back.
+//! its children begin with the usual one. That cannot be taken back without privilege: whoever changes the policy of
+//! such a thread later must ask for the same. A thread of a niceness below zero would lose that for its children, and
+//! therefore asks for nothing.
 //!
 //! A spare that is held up competes with the one that has taken over, as long as both have a short slice. So the
 //! monitor gives that thread a long one instead; it asks for the short one again when it comes free.
