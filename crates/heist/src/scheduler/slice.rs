@@ -220,9 +220,9 @@ pub(super) mod linux {
             })
         }
 
-        /// Asks for it again, where somebody has given it another.
+        /// Asks for it again, where the monitor has given it a long one.
         pub(crate) fn renew(&self) {
-            if let Some(now) = attributes().filter(|now| now.runtime != self.asked) {
+            if let Some(now) = attributes().filter(|now| now.runtime == LONG) {
                 let asked = Attributes {
                     runtime: self.asked,
                     ..now

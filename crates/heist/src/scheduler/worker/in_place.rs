@@ -6,8 +6,10 @@
 //! Tests: `tests/it/blocking.rs`.
 
 use super::{Polled, Shared};
+use crate::clock;
 use crate::scheduler::current::{self, Current};
 use crate::scheduler::fork;
+use crate::sync::atomic::Ordering::Relaxed;
 use std::sync::Arc;
 
 /// Lets another thread play this thread's worker while `f` blocks. Elsewhere it just calls `f`.
@@ -63,6 +65,8 @@ impl Drop for TakeBack {
     fn drop(&mut self) {
         let core = self.shared.remotes[self.idx].core.lock().take();
         if let Some(mut core) = core {
+            // Relaxed: for the monitor, which judges by it. Another thread may have played it meanwhile.
+            (self.shared.remotes[self.idx].thread).store(clock::this_thread(), Relaxed);
             // The poll goes on, and may hold others up from now on.
             core.in_poll = true;
             core.now = self.shared.scale.ticks();
