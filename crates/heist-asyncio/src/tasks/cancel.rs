@@ -60,12 +60,11 @@ pub(crate) fn take_mark_and_tell(task: &Node) -> Option<Message> {
     if !step.take_mark() {
         return None;
     }
-    let waits = state
+    let waits: Vec<Wait> = state
         .task()
-        .map(|half| half.waits.iter().cloned().collect());
+        .map_or_else(Vec::new, |half| half.waits.iter().cloned().collect());
     let message = state.cancel_message();
     drop(state);
-    let waits: Vec<Wait> = waits.unwrap_or_default();
     for wait in &waits {
         // One that refuses is done, and its branch resumes with that.
         walk(wait.node.clone(), Some(wait.id), &message);
