@@ -9,10 +9,14 @@
 //! - `[F2]` A cancel that finds the step over takes its mark back before it unlocks, and tells what the task waits on
 //!   itself. The step takes a mark under the lock, so that not both of them do.
 //! - `[F3]` A step that suspends in a foreign future, or leaves its waker, suspends under the lock.
+//! - `[F4]` A yield is no wait that could be told. Where it is not alone, under `join!`, the request that is passed on to
+//!   the waits beside it is counted, and the yield finds at its end that the number is no more that of its beginning. It
+//!   looks under the lock while there are waits: who counts holds the lock and has seen that the step is over, so that
+//!   it either came before, or finds the next step and leaves a mark. A scope in a foreign future looks in the same way.
 //!
 //! Tests: `tests/loom.rs`.
 
-use crate::sync::{AtomicBool, Ordering, between_seq_cst};
+use crate::sync::{AtomicBool, AtomicU8, AtomicU16, Ordering, between_seq_cst};
 
 /// See the module.
 #[derive(Default)]
@@ -21,21 +25,29 @@ pub(crate) struct StepFlags {
     started: AtomicBool,
     /// Written by the step.
     running: AtomicBool,
-    /// Suspended in a bare yield; written by the step.
-    yielding: AtomicBool,
+    /// Of the bits below; written by the step.
+    suspended_in: AtomicU8,
     /// An undelivered cancel; written under the lock.
     must_cancel: AtomicBool,
     /// There are waits; written under the lock.
     has_waits: AtomicBool,
+    /// How many requests were passed on to all that the task waits on, `[F4]`; written under the lock. It may wrap:
+    /// who compares looks at each step.
+    told: AtomicU16,
     /// The state holds a context; written under the lock.
     pub(crate) has_context: AtomicBool,
 }
+
+/// Suspended in a bare yield, in this step.
+const YIELD: u8 = 1;
+/// Suspended in a wait or a yield since a scope has asked, in this step.
+const LEAF: u8 = 2;
 
 impl StepFlags {
     /// Begins a step. True where it is the first.
     pub(crate) fn begin(&self) -> bool {
         // ORDERING: Relaxed twice, then Release: see `is_in_foreign_future`.
-        self.yielding.store(false, Ordering::Relaxed);
+        self.suspended_in.store(0, Ordering::Relaxed);
         self.running.store(true, Ordering::Relaxed);
         let is_first = !self.started.load(Ordering::Relaxed);
         self.started.store(true, Ordering::Release);
@@ -98,27 +110,64 @@ impl StepFlags {
 
     /// To be called by the step.
     pub(crate) fn is_yielding(&self) -> bool {
-        // ORDERING: Relaxed; the step itself has written it.
-        self.yielding.load(Ordering::Relaxed)
+        self.is_in(YIELD)
     }
 
     /// To be called by the step; gives what was set before.
     pub(crate) fn set_yielding(&self, yielding: bool) -> bool {
-        let was_yielding = self.is_yielding();
+        if yielding {
+            self.set_in_leaf(true);
+        }
+        self.set_in(YIELD, yielding)
+    }
+
+    /// Whether the step was suspended in a leaf of the facade since this was last cleared. To be called by the step;
+    /// gives what was set before.
+    pub(crate) fn set_in_leaf(&self, in_leaf: bool) -> bool {
+        self.set_in(LEAF, in_leaf)
+    }
+
+    fn is_in(&self, bit: u8) -> bool {
+        // ORDERING: Relaxed; the step itself has written it.
+        self.suspended_in.load(Ordering::Relaxed) & bit != 0
+    }
+
+    fn set_in(&self, bit: u8, is_in: bool) -> bool {
         // ORDERING: Relaxed; who cancels needs no more than to see it some time.
-        self.yielding.store(yielding, Ordering::Relaxed);
-        was_yielding
+        let before = self.suspended_in.load(Ordering::Relaxed);
+        let now = if is_in { before | bit } else { before & !bit };
+        self.suspended_in.store(now, Ordering::Relaxed);
+        before & bit != 0
+    }
+
+    /// To be called by the step where it suspends in a yield; gives what the yield compares at its end, `[F4]`.
+    pub(crate) fn begin_yield(&self) -> u16 {
+        self.set_yielding(true);
+        self.told()
     }
 
     /// To be called under the cell's lock.
     pub(crate) fn set_has_waits(&self, has_waits: bool) {
-        // ORDERING: Relaxed; a step asks for its own waits, and who else removes one is about to wake it.
-        self.has_waits.store(has_waits, Ordering::Relaxed);
+        // ORDERING: Release: who finds no waits has seen what was counted while there were some, [F4].
+        self.has_waits.store(has_waits, Ordering::Release);
     }
 
     pub(crate) fn has_waits(&self) -> bool {
-        // ORDERING: Relaxed; see `set_has_waits`.
-        self.has_waits.load(Ordering::Relaxed)
+        // ORDERING: Acquire pairs with `set_has_waits`.
+        self.has_waits.load(Ordering::Acquire)
+    }
+
+    /// Counts a request that is passed on to all that the task waits on; to be called under the cell's lock. `[F4]`
+    pub(crate) fn tell(&self) {
+        // ORDERING: Relaxed, as in `told`.
+        self.told
+            .store(self.told().wrapping_add(1), Ordering::Relaxed);
+    }
+
+    /// How many requests were passed on. To be called by the step, and under the lock while there are waits.
+    pub(crate) fn told(&self) -> u16 {
+        // ORDERING: Relaxed; what orders it is the lock, or `has_waits`.
+        self.told.load(Ordering::Relaxed)
     }
 
     /// Suspended in a future that is not the facade's, which no cancel can reach. Asked under the cell's lock.

@@ -5,7 +5,8 @@
 //! of the task is forwarded where its step ends. Resumed: `[W4]` a pending cancel replaces the outcome, unless that
 //! is a cancellation already. Dropped: `[W5]` both sides forget the registration. `[W6]` A task that waits on something
 //! else as well, under `join!`, leaves its pending cancel to that: taken by one branch, it would never reach the others.
-//! `[W7]` A branch that takes it in a yield is no wait, and tells the others itself.
+//! `[W7]` A branch that takes it in a yield is no wait, and tells the others itself; one beside waits that were told
+//! finds that in their count.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -31,7 +32,10 @@ pub(crate) enum Registration {
         /// The task whose waits list holds this one.
         task: Option<Node>,
     },
-    AwaitsItself,
+    AwaitsItself {
+        /// The count where it began, `[W7]`.
+        told: u16,
+    },
     Done,
 }
 
@@ -55,9 +59,10 @@ pub(crate) fn poll_outcome<W: Waited>(
 ) -> Poll<Result<W::Output>> {
     match registration {
         Registration::New => register(node, registration, cx),
-        Registration::AwaitsItself => {
+        Registration::AwaitsItself { told } => {
+            let mark = take_mark(*told);
             *registration = Registration::Done;
-            Poll::Ready(Err(match take_mark() {
+            Poll::Ready(Err(match mark {
                 Some(message) => Exception::from_message(message),
                 None => runtime_error("a task cannot await on itself"),
             }))
@@ -68,6 +73,10 @@ pub(crate) fn poll_outcome<W: Waited>(
                 let old = state.replace_waker(*id, cx.waker());
                 drop(state);
                 drop(old);
+                let step = task.as_ref().and_then(|task| AnyCell::core(&**task).step());
+                if let Some(step) = step {
+                    step.set_in_leaf(true);
+                }
                 return Poll::Pending;
             }
             // After the look at the cell: a cancel that came before the result is seen. One that comes later than
@@ -121,10 +130,8 @@ fn register<W: Waited>(
     {
         // [W2]
         drop(state);
-        if let Some(step) = node.core().step() {
-            step.set_yielding(true);
-        }
-        *registration = Registration::AwaitsItself;
+        let told = node.core().step().map_or(0, StepFlags::begin_yield);
+        *registration = Registration::AwaitsItself { told };
         cx.waker().wake_by_ref();
         return Poll::Pending;
     }
@@ -142,6 +149,7 @@ fn register<W: Waited>(
         if let (Some(half), Some(step)) = (state.task(), core.step()) {
             half.waits.push(wait);
             step.set_has_waits(true);
+            step.set_in_leaf(true);
         }
     }
     *registration = Registration::Waiting { id, task };
@@ -171,12 +179,15 @@ fn remove_wait(task: &Core, state: &mut State, node: &Core, id: u32) -> Option<W
     left
 }
 
-/// Takes the current task's pending cancel, `[W7]`.
-pub(crate) fn take_mark() -> Option<Message> {
-    with_task(|task| task.core().step().is_some_and(StepFlags::is_marked))
-        .filter(|marked| *marked)?;
+/// Takes the current task's pending cancel in a yield or a scope, `[W7]`. `told`: the count where that was suspended.
+pub(crate) fn take_mark(told: u16) -> Option<Message> {
+    with_task(|task| {
+        let step = task.core().step();
+        step.is_some_and(|step| step.is_marked() || step.has_waits() || step.told() != told)
+    })
+    .filter(|to_look| *to_look)?;
     // Apart from the frame, which whoever is told may need.
-    take_mark_and_tell(&current_node()?)
+    take_mark_and_tell(&current_node()?, told)
 }
 
 fn is_core_of(node: &Node, core: &Core) -> bool {

@@ -27,7 +27,7 @@ mod exceptions {
 /// The primitives of both files here.
 mod sync {
     use loom::sync::MutexGuard;
-    pub(crate) use loom::sync::atomic::{AtomicBool, Ordering, fence};
+    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, Ordering, fence};
     use std::task::Waker;
 
     #[derive(Default)]
@@ -93,6 +93,7 @@ impl Task {
         let mut state = self.state.lock();
         let is_suspended = !self.flags.mark_running();
         if is_suspended && state.n_waits > 0 {
+            self.flags.tell();
             state.told += 1;
             return;
         }
@@ -107,11 +108,27 @@ impl Task {
         self.flags.set_has_waits(true);
     }
 
+    /// As a yield resumes: true where it raises a cancel.
+    fn resume(&self, told: u16) -> bool {
+        let flags = &self.flags;
+        if !flags.is_marked() && !flags.has_waits() && flags.told() == told {
+            return false;
+        }
+        let _state = self.state.lock();
+        let is_told = flags.told() != told;
+        let is_marked = flags.take_mark();
+        if is_marked {
+            flags.tell();
+        }
+        is_marked || is_told
+    }
+
     /// As `step.rs` suspends a task that waits.
     fn suspend(&self) {
         if self.flags.end() {
             let mut state = self.state.lock();
             if self.flags.take_mark() {
+                self.flags.tell();
                 state.told += state.n_waits;
             }
         }
@@ -149,6 +166,54 @@ fn a_cancel_between_two_waits_is_told_to_both() {
         let found_it_suspended = canceller.join().unwrap();
         let told = task.state.lock().told;
         assert_eq!(told, if found_it_suspended { 0 } else { 2 });
+    });
+}
+
+/// Holds to [F4]: a cancel that comes while one branch is suspended in a yield and another waits, and while a step
+/// begins, is raised by that yield or by the next one, and by one of them.
+#[test]
+fn a_cancel_reaches_the_yield_beside_a_wait() {
+    loom::model(|| {
+        let task = Task::in_a_step();
+        task.wait();
+        let first = task.flags.begin_yield();
+        task.suspend();
+        let cancelled = task.clone();
+        let canceller = thread::spawn(move || cancelled.cancel());
+        task.flags.begin();
+        let by_first = task.resume(first);
+        let second = task.flags.begin_yield();
+        task.suspend();
+        canceller.join().unwrap();
+        task.flags.begin();
+        let by_second = task.resume(second);
+        assert_eq!(u8::from(by_first) + u8::from(by_second), 1);
+    });
+}
+
+/// Holds to [F4]: the same where the wait is left in the step before the yield looks.
+#[test]
+fn a_cancel_reaches_the_yield_beside_a_wait_that_is_left() {
+    loom::model(|| {
+        let task = Task::in_a_step();
+        task.wait();
+        let first = task.flags.begin_yield();
+        task.suspend();
+        let cancelled = task.clone();
+        let canceller = thread::spawn(move || cancelled.cancel());
+        task.flags.begin();
+        {
+            let mut state = task.state.lock();
+            state.n_waits = 0;
+            task.flags.set_has_waits(false);
+        }
+        let by_first = task.resume(first);
+        let second = task.flags.begin_yield();
+        task.flags.end_yielding();
+        canceller.join().unwrap();
+        task.flags.begin();
+        let by_second = task.resume(second);
+        assert_eq!(u8::from(by_first) + u8::from(by_second), 1);
     });
 }
 

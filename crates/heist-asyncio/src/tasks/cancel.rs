@@ -5,11 +5,12 @@
 //! `[K4]` between reading what a task waits on and cancelling that, no lock is held: the registration's number
 //! proves that the task still waits there, else the task is read again. A chain of tasks is walked, not recursed;
 //! only a gather fans out. A circle of tasks ends the walk. `[K5]` A request to a task that is in a step is a mark, and
-//! is forwarded to all that the task waits on where the step ends.
+//! is forwarded to all that the task waits on where the step ends. `[K6]` A yield beside waits is told by number
+//! (`step_flags.rs`).
 
 use std::sync::Arc;
 
-use crate::cell::{Role, Wait};
+use crate::cell::{Role, State, Wait};
 use crate::completion::Completion;
 use crate::exceptions::Message;
 use crate::node::{Node, is_same_node};
@@ -41,35 +42,42 @@ pub(crate) fn forward_mark(task: &Node) {
         return;
     };
     let mut state = task.core().state.lock();
-    let waits = match state.task() {
-        Some(half) if !half.waits.is_empty() && step.take_mark() => {
-            half.waits.iter().cloned().collect()
-        }
-        _ => return,
-    };
+    if !step.has_waits() || !step.take_mark() {
+        return;
+    }
     let message = state.cancel_message();
+    let waits = tell_all(&mut state, step, &message);
     drop(state);
     fan_out(task, waits, &message);
 }
 
-/// Takes the mark of the task that is in a step, and tells what else it waits on.
+/// Takes the request that a yield or a scope of the task that is in a step is to raise, and tells what else the task
+/// waits on, where that was not told before. `told`: what the count was when it was suspended, `[K6]`.
 #[cold]
-pub(crate) fn take_mark_and_tell(task: &Node) -> Option<Message> {
+pub(crate) fn take_mark_and_tell(task: &Node, told: u16) -> Option<Message> {
     let step = task.core().step()?;
     let mut state = task.core().state.lock();
-    if !step.take_mark() {
-        return None;
-    }
-    let waits: Vec<Wait> = state
-        .task()
-        .map_or_else(Vec::new, |half| half.waits.iter().cloned().collect());
+    let is_told = step.told() != told;
+    let is_marked = step.take_mark();
     let message = state.cancel_message();
+    if !is_marked {
+        return is_told.then_some(message);
+    }
+    let waits = tell_all(&mut state, step, &message);
     drop(state);
     for wait in &waits {
         // One that refuses is done, and its branch resumes with that.
         walk(wait.node.clone(), Some(wait.id), &message);
     }
     Some(message)
+}
+
+/// All that a task waits on and that is to be told now, where a yield is told by the count.
+fn tell_all(state: &mut State, step: &StepFlags, message: &Message) -> Vec<Wait> {
+    step.tell();
+    state.set_cancel_message(message.clone());
+    let half = state.task();
+    half.map_or_else(Vec::new, |half| half.waits.iter().cloned().collect())
 }
 
 fn walk(first: Node, mut id: Option<u32>, message: &Message) -> bool {
@@ -201,15 +209,17 @@ fn ask(node: &Node, id: Option<u32>, message: &Message) -> Answer {
         }
         Role::Task(task) => {
             task.n_cancels = task.n_cancels.saturating_add(1);
-            let is_suspended = !step.is_some_and(StepFlags::mark_running);
-            if is_suspended && !task.waits.is_empty() {
-                return Answer::Follow(task.waits.iter().cloned().collect());
+            let has_waits = !task.waits.is_empty();
+            let Some(step) = step else {
+                return Answer::Refused;
+            };
+            if !step.mark_running() && has_waits {
+                return Answer::Follow(tell_all(&mut state, step, message));
             }
-            let wakes = step.is_some_and(|step| {
-                step.set_mark(true);
-                step.is_in_foreign_future()
-            });
-            Answer::Marked { wakes }
+            step.set_mark(true);
+            Answer::Marked {
+                wakes: step.is_in_foreign_future(),
+            }
         }
     };
     if matches!(answer, Answer::Marked { .. }) {
@@ -239,9 +249,9 @@ fn mark(task: &Node, seen: &[Wait], message: &Message) -> Marked {
     };
     let is_same = |(a, b): (&Wait, &Wait)| a.id == b.id && is_same_node(&a.node, &b.node);
     let is_unchanged = half.waits.len() == seen.len() && half.waits.iter().zip(seen).all(is_same);
-    let is_suspended = !step.mark_running();
-    if is_suspended && !half.waits.is_empty() && !is_unchanged {
-        return Marked::Changed(half.waits.iter().cloned().collect());
+    let has_waits = !half.waits.is_empty();
+    if !step.mark_running() && has_waits && !is_unchanged {
+        return Marked::Changed(tell_all(&mut state, step, message));
     }
     step.set_mark(true);
     let wakes = step.is_in_foreign_future();

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::events::{TimerHandle, get_running_loop, with_task};
 use crate::exceptions::{Exception, Result};
 use crate::node::{CellRef, new_future};
+use crate::step_flags::StepFlags;
 use crate::wait::{WaitNode, take_mark};
 
 /// Waits for a time (`asyncio.sleep`). A zero delay yields once: everything that is ready goes first.
@@ -92,29 +93,35 @@ impl Drop for TimerGuard {
 /// # Errors
 /// The cancellation.
 pub async fn yield_now() -> Result<()> {
-    Yield { yielded: false }.await
+    Yield::Begins.await
 }
 
-struct Yield {
-    yielded: bool,
+enum Yield {
+    Begins,
+    Yielded {
+        /// What the step's count was, `[W7]`.
+        told: u16,
+    },
 }
 
 impl Future for Yield {
     type Output = Result<()>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        if self.yielded {
-            return Poll::Ready(match take_mark() {
-                Some(message) => Err(Exception::from_message(message)),
-                None => Ok(()),
-            });
-        }
-        self.yielded = true;
-        with_task(|task| {
-            if let Some(step) = task.core().step() {
-                step.set_yielding(true);
+        if let Yield::Yielded { told } = *self {
+            let Some(message) = take_mark(told) else {
+                return Poll::Ready(Ok(()));
+            };
+            if get_running_loop().is_ok_and(|event_loop| event_loop.parallel().is_some()) {
+                // A scope beside this may have been polled just before the cancel came, and has no other waker.
+                cx.waker().wake_by_ref();
             }
-        });
+            return Poll::Ready(Err(Exception::from_message(message)));
+        }
+        let told = with_task(|task| task.core().step().map(StepFlags::begin_yield)).flatten();
+        *self = Yield::Yielded {
+            told: told.unwrap_or_default(),
+        };
         cx.waker().wake_by_ref();
         Poll::Pending
     }

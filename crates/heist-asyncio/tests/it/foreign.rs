@@ -1,6 +1,6 @@
 //! Futures that are not the facade's, and the facade's under `join!` and `select!`.
 
-use std::future::{Future, pending};
+use std::future::{Future, IntoFuture, pending};
 
 use futures_util::{future::Either, future::select, join, pin_mut};
 use heist_asyncio as asyncio;
@@ -261,6 +261,168 @@ fn a_timeout_around_a_branch_that_yields_ends_beside_one_that_waits() {
     };
     runner.run(main).unwrap();
     runner.close().unwrap();
+}
+
+/// What became of a branch that yields for ever, and of one that waits for ever, where the task is cancelled `when`.
+async fn yields_beside_a_wait(yields_first: bool, cancels_itself: bool) -> asyncio::Result<()> {
+    let (never, rounds) = (asyncio::Event::new(), asyncio::Event::new());
+    let (waited, yielded) = (never.clone(), rounds.clone());
+    let task = asyncio::create_task(async move {
+        let yields = async {
+            for round in 0.. {
+                if round == 2 {
+                    yielded.set();
+                }
+                if round == 3 && cancels_itself {
+                    asyncio::current_task().unwrap().cancel_msg("stop");
+                }
+                asyncio::yield_now().await?;
+            }
+            asyncio::Result::<()>::Ok(())
+        };
+        let (yields, waits) = match yields_first {
+            true => join!(yields, waited.wait()),
+            false => {
+                let (waits, yields) = join!(waited.wait(), yields);
+                (yields, waits)
+            }
+        };
+        let (yields, waits) = (yields.unwrap_err(), waits.unwrap_err());
+        assert_eq!(yields.cancel_message(), Some("stop"));
+        assert!(yields.is_cancelled() && waits.is_cancelled());
+        // It was one cancel, and is delivered.
+        asyncio::yield_now().await
+    });
+    rounds.wait().await?;
+    if !cancels_itself {
+        assert!(task.cancel_msg("stop"));
+    }
+    task.await
+}
+
+/// Holds to [K6], [F4].
+#[test]
+fn a_cancel_reaches_a_branch_that_yields_beside_one_that_waits() {
+    for (yields_first, cancels_itself) in
+        [(false, false), (false, true), (true, false), (true, true)]
+    {
+        on_both(|| yields_beside_a_wait(yields_first, cancels_itself));
+    }
+}
+
+/// Holds to [K6]: it is taken by the first, which counts it for the other.
+#[test]
+fn a_cancel_reaches_two_branches_that_yield() {
+    on_both(|| async {
+        let rounds = asyncio::Event::new();
+        let yielded = rounds.clone();
+        let task = asyncio::create_task(async move {
+            let yields = || async {
+                loop {
+                    yielded.set();
+                    if let Err(error) = asyncio::yield_now().await {
+                        return error;
+                    }
+                }
+            };
+            let (a, b) = join!(yields(), yields());
+            assert!(a.is_cancelled() && b.is_cancelled());
+            asyncio::yield_now().await
+        });
+        rounds.wait().await?;
+        task.cancel();
+        task.await
+    });
+}
+
+/// Holds to [K6]. Where a scope is one branch, what is beside it takes the request or is told of it.
+#[test]
+fn a_cancel_reaches_a_foreign_future_beside_a_branch_that_waits() {
+    for cancels_itself in [false, true] {
+        on_both(|| async {
+            let (never, started) = (asyncio::Event::new(), asyncio::Event::new());
+            let (waited, starts) = (never.clone(), started.clone());
+            let task = asyncio::create_task(async move {
+                let (foreign, timed) = (
+                    || asyncio::cancellable(pending::<()>()),
+                    asyncio::timeout(None, async |_| {
+                        pending::<()>().await;
+                        Ok(())
+                    }),
+                );
+                let begins = async {
+                    starts.set();
+                    if cancels_itself {
+                        asyncio::current_task().unwrap().cancel();
+                    }
+                };
+                let (a, b, c, d, ()) = join!(foreign(), waited.wait(), timed, foreign(), begins);
+                assert!(a.unwrap_err().is_cancelled() && b.unwrap_err().is_cancelled());
+                assert!(c.unwrap_err().is_cancelled() && d.unwrap_err().is_cancelled());
+                asyncio::yield_now().await
+            });
+            started.wait().await?;
+            if !cancels_itself {
+                asyncio::yield_now().await?;
+                assert!(task.cancel());
+            }
+            task.await
+        });
+    }
+}
+
+/// Holds to [K6]: the same beside one that yields, and beside another scope.
+#[test]
+fn a_cancel_reaches_a_foreign_future_beside_a_branch_that_yields() {
+    for yields_too in [false, true] {
+        on_both(|| async {
+            let started = asyncio::Event::new();
+            let starts = started.clone();
+            let task = asyncio::create_task(async move {
+                let foreign = || asyncio::cancellable(pending::<()>());
+                let yields = async {
+                    starts.set();
+                    match yields_too {
+                        true => loop {
+                            asyncio::yield_now().await?;
+                        },
+                        false => asyncio::Result::<()>::Ok(()),
+                    }
+                };
+                let (a, b, c) = join!(foreign(), yields, foreign());
+                assert_eq!(b.is_err(), yields_too);
+                assert!(a.unwrap_err().is_cancelled() && c.unwrap_err().is_cancelled());
+                asyncio::yield_now().await
+            });
+            started.wait().await?;
+            asyncio::yield_now().await?;
+            task.cancel();
+            task.await
+        });
+    }
+}
+
+/// Holds to [W4], [K6]: where the wait is done and its branch ends the select, the cancel is raised there, once.
+#[test]
+fn a_cancel_is_raised_where_a_yield_is_dropped_by_the_wait_beside_it() {
+    run(async {
+        let future = asyncio::Future::new();
+        let waited = future.clone();
+        let task = asyncio::create_task(async move {
+            let yields = async { while asyncio::yield_now().await.is_ok() {} };
+            pin_mut!(yields);
+            let result = match select(waited.into_future(), yields).await {
+                Either::Left((result, _)) => result,
+                Either::Right(_) => panic!("the future was first"),
+            };
+            assert!(result.unwrap_err().is_cancelled());
+            asyncio::yield_now().await
+        });
+        asyncio::yield_now().await?;
+        future.set_result(1)?;
+        task.cancel();
+        task.await
+    });
 }
 
 #[test]
