@@ -171,7 +171,7 @@ where
 ///     let lines = asyncio::async_generator(|y| async move {
 ///         let result = async {
 ///             for line in ["a", "b", "c"] {
-///                 y.yield_(line).await?;
+///                 y.yield_(line.to_owned()).await?;
 ///             }
 ///             Ok(())
 ///         }

@@ -65,7 +65,7 @@ impl Exit {
     /// Waits for the future, or until something is raised. What is raised is taken.
     pub(crate) async fn unless_raised(
         &self,
-        mut future: Pin<&mut dyn Future<Output = ()>>,
+        mut future: Pin<&mut impl Future<Output = ()>>,
     ) -> Result<()> {
         poll_fn(|cx| {
             // [X1]

@@ -5,7 +5,7 @@
 //! goes on.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::{Future, Ready, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -192,7 +192,7 @@ impl Runner {
         Ok((Core::One(runtime), body))
     }
 
-    /// Runs a coroutine to its end, as a task of the loop.
+    /// Runs a coroutine to its end, as a task of the loop. It may borrow; in a parallel runner the workers run it.
     ///
     /// # Errors
     /// What the coroutine raises; [`SystemExit`](crate::SystemExit) or [`KeyboardInterrupt`](crate::KeyboardInterrupt)
@@ -203,9 +203,23 @@ impl Runner {
     pub fn run<T, F>(&mut self, coroutine: F) -> Result<T>
     where
         T: Send + 'static,
+        F: Future<Output = Result<T>> + Send,
+    {
+        self.run_in(None, coroutine, Open::turn_anywhere)
+    }
+
+    /// As [`Runner::run`], for a coroutine that need not be `Send`: it stays on the calling thread. In a parallel runner
+    /// that makes its awaits dear, since another thread must wake this one for each that waits.
+    ///
+    /// # Errors
+    /// As there.
+    #[track_caller]
+    pub fn run_local<T, F>(&mut self, coroutine: F) -> Result<T>
+    where
+        T: Send + 'static,
         F: Future<Output = Result<T>>,
     {
-        self.run_in(None, coroutine)
+        self.run_in(None, coroutine, Open::turn_here)
     }
 
     /// As [`Runner::run`], in a context of the caller's choice instead of the runner's own.
@@ -216,13 +230,18 @@ impl Runner {
     pub fn run_with<T, F>(&mut self, context: Context, coroutine: F) -> Result<T>
     where
         T: Send + 'static,
-        F: Future<Output = Result<T>>,
+        F: Future<Output = Result<T>> + Send,
     {
-        self.run_in(Some(context), coroutine)
+        self.run_in(Some(context), coroutine, Open::turn_anywhere)
     }
 
     #[track_caller]
-    fn run_in<T, F>(&mut self, context: Option<Context>, coroutine: F) -> Result<T>
+    fn run_in<T, F>(
+        &mut self,
+        context: Option<Context>,
+        coroutine: F,
+        turn: Turn<TaskFuture<F>>,
+    ) -> Result<T>
     where
         T: Send + 'static,
         F: Future<Output = Result<T>>,
@@ -248,7 +267,7 @@ impl Runner {
         let interrupts = catches_interrupts
             .then(|| Interrupts::listen(open.runtime(), &open.event_loop, &node))
             .transpose()?;
-        let result = open.run_main(&node, TaskFuture::new(cell.node(), coroutine));
+        let result = open.run_main(&node, TaskFuture::new(cell.node(), coroutine), turn);
         // Where an exit is raised in its place, it has been seen all the same.
         let outcome = node.core().state.lock().outcome();
         let result = result.and(outcome);
@@ -291,18 +310,20 @@ impl Open {
     }
 
     /// Runs a task whose coroutine lives as long as the run. An exit that leaves it on its way ends everything.
-    fn run_main(&self, node: &Node, main: impl Future<Output = ()>) -> Result<()> {
+    fn run_main<F>(&self, node: &Node, main: F, turn: Turn<F>) -> Result<()>
+    where
+        F: Future<Output = ()>,
+    {
         let mut coroutine = pin!(Some(main));
-        let pinned = coroutine.as_mut().as_pin_mut();
-        let mut main: Main<'_> = pinned.map(|main| -> Pin<&mut dyn Future<Output = ()>> { main });
+        let mut main = coroutine.as_mut().as_pin_mut();
         if let Core::One(_) = self.runtime {
             node.clone().wake();
         }
-        let mut result = self.run_until_complete(node, &mut main);
+        let mut result = turn(self, node, &mut main);
         if result.as_ref().is_err_and(Exception::is_exit) && !node.core().is_done() {
             // The coroutine cannot outlive this call, so the tasks end here and not where the runner is closed. Another
             // exit takes the place of the first.
-            match self.end_all(&mut main) {
+            match self.end_all(&mut main, turn) {
                 Err(second) if second.is_exit() => result = Err(second),
                 _ => {}
             }
@@ -321,19 +342,28 @@ impl Open {
         })
     }
 
-    fn run_until_complete(&self, node: &Node, main: &mut Main<'_>) -> Result<()> {
+    /// Runs the loop until a task is done, on whatever thread.
+    fn turn_anywhere<F>(&self, node: &Node, main: &mut Option<Pin<&mut F>>) -> Result<()>
+    where
+        F: Future<Output = ()> + Send,
+    {
+        match &self.runtime {
+            Core::Many(runtime) => {
+                let _frame = self.frame();
+                runtime.run(poll_main(&self.event_loop, node, main))
+            }
+            Core::One(_) => self.turn_here(node, main),
+        }
+    }
+
+    /// Runs the loop until a task is done; the main coroutine stays on this thread.
+    fn turn_here<F>(&self, node: &Node, main: &mut Option<Pin<&mut F>>) -> Result<()>
+    where
+        F: Future<Output = ()>,
+    {
         let frame = self.frame();
         if let Core::Many(runtime) = &self.runtime {
-            let waiting = pin!(async {
-                if let Some(main) = main {
-                    main.as_mut().await;
-                }
-                if !node.core().is_done() {
-                    // What it raises is for others to see.
-                    drop(WaitNode::new(node.clone()).await);
-                }
-            });
-            return runtime.block_on(self.event_loop.0.exit.unless_raised(waiting));
+            return runtime.block_on(poll_main(&self.event_loop, node, main));
         }
         let (event_loop, is_over) = (self.event_loop.clone(), Arc::new(AtomicBool::new(false)));
         let is_over_too = is_over.clone();
@@ -344,7 +374,9 @@ impl Open {
             }
         };
         let stop = add_internal(node, Box::new(stop));
-        let result = self.drive(main);
+        let main = main.as_mut().map(Pin::as_mut);
+        let mut main: Main<'_> = main.map(|main| -> Pin<&mut dyn Future<Output = ()>> { main });
+        let result = self.drive(&mut main);
         // An exit may leave it queued.
         is_over.store(true, Ordering::Relaxed);
         if let Some(stop) = stop {
@@ -437,7 +469,7 @@ impl Open {
     }
 
     /// Cancels the tasks that are not done, waits for them, and reports their errors.
-    fn end_all(&self, main: &mut Main<'_>) -> Result<()> {
+    fn end_all<F>(&self, main: &mut Option<Pin<&mut F>>, turn: Turn<F>) -> Result<()> {
         let left = self.event_loop.nodes();
         if left.is_empty() {
             return Ok(());
@@ -448,7 +480,7 @@ impl Open {
         }
         let all = gather_nodes(left.clone(), true, Box::new(|_| Ok(())));
         drop(frame);
-        self.run_until_complete(&all.cell.node(), main)?;
+        turn(self, &all.cell.node(), main)?;
         for node in &left {
             self.report(node);
         }
@@ -456,7 +488,7 @@ impl Open {
     }
 
     fn finish(&self) -> Result<()> {
-        self.end_all(&mut None)?;
+        self.end_all::<Ready<()>>(&mut None, Open::turn_here)?;
         self.run_closing(self.event_loop.shutdown_asyncgens())?;
         match self.runtime {
             // What CPython uses for its executor.
@@ -473,7 +505,8 @@ impl Open {
             .prepare(MAIN_SLOT)?;
         let node = new_cell::<()>(new.into_core()).into_node();
         drop(frame);
-        self.run_main(&node, TaskFuture::new(node.clone(), coroutine))
+        let main = TaskFuture::new(node.clone(), coroutine);
+        self.run_main(&node, main, Open::turn_here)
     }
 
     fn report(&self, node: &Node) {
@@ -493,6 +526,30 @@ impl Open {
             self.event_loop.call_exception_handler(&context);
         }
     }
+}
+
+/// Runs the loop until a task is done, and polls the main coroutine, while there is one.
+type Turn<F> = fn(&Open, &Node, &mut Option<Pin<&mut F>>) -> Result<()>;
+
+/// Polls the main coroutine of a parallel loop, and then waits for the task. An exit that is raised comes before both.
+async fn poll_main<F>(
+    event_loop: &EventLoop,
+    node: &Node,
+    main: &mut Option<Pin<&mut F>>,
+) -> Result<()>
+where
+    F: Future<Output = ()>,
+{
+    let waiting = pin!(async {
+        if let Some(main) = main {
+            main.as_mut().await;
+        }
+        if !node.core().is_done() {
+            // What it raises is for others to see.
+            drop(WaitNode::new(node.clone()).await);
+        }
+    });
+    event_loop.0.exit.unless_raised(waiting).await
 }
 
 impl Default for Runner {
@@ -543,7 +600,7 @@ impl fmt::Debug for Runner {
 pub fn run<T, F>(main: F) -> Result<T>
 where
     T: Send + 'static,
-    F: Future<Output = Result<T>>,
+    F: Future<Output = Result<T>> + Send,
 {
     if EventLoop::running().is_some() {
         return Err(runtime_error(

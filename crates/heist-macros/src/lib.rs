@@ -21,6 +21,10 @@ use proc_macro::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 /// - `worker_threads = N`, for the multi-threaded flavor;
 /// - `virtual_clock = true`, for the current-thread flavor: time jumps to the next timer whenever nothing is ready.
 ///
+/// On the multi-threaded flavor the function is a task like any other (`Runtime::run`) where what it holds is `Send`.
+/// Where it is not, the function stays on the main thread (`Runtime::block_on`), and each of its awaits that waits costs
+/// the waking of that thread.
+///
 /// # Panics
 ///
 /// The function panics if the runtime cannot be built, and says why.
@@ -162,7 +166,7 @@ fn assemble(kind: Kind, options: &Options, function: AsyncFn) -> TokenStream {
     tokens
 }
 
-/// The expression that builds the runtime and blocks on the user's function.
+/// The expression that builds the runtime and runs the user's function.
 fn start(options: &Options) -> String {
     let (constructor, build) = match options.flavor {
         Flavor::MultiThread => ("new_multi_thread", "build"),
@@ -179,7 +183,11 @@ fn start(options: &Options) -> String {
     };
     format!(
         "match ::heist::runtime::Builder::{constructor}(){workers}{clock}.{build}() {{
-            ::core::result::Result::Ok(runtime) => runtime.block_on(__heist_body()),
+            ::core::result::Result::Ok(runtime) => {{
+                use ::heist::runtime::entry::{{EntersAsTask as _, EntersHere as _}};
+                let body = __heist_body();
+                (&body).entry().start(&runtime, body)
+            }}
             ::core::result::Result::Err(error) => ::core::panic!(\"heist cannot start its runtime: {{error}}\"),
         }}"
     )

@@ -2,8 +2,10 @@
 
 use heist::runtime::Handle;
 use heist::time::{Instant, sleep};
+use std::error::Error;
 use std::num::ParseIntError;
 use std::rc::Rc;
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 #[heist_macros::test]
@@ -47,6 +49,35 @@ pub(crate) async fn parsed() -> Result<u8, ParseIntError> {
     let refused: Result<u8, ParseIntError> = async { "many".parse() }.await;
     assert!(refused.is_err());
     Ok(number)
+}
+
+#[heist_macros::main(worker_threads = 1)]
+async fn as_a_task() -> (Option<heist::task::Id>, ThreadId) {
+    heist::task::yield_now().await;
+    (heist::task::try_id(), thread::current().id())
+}
+
+#[heist_macros::main(worker_threads = 1)]
+async fn on_its_thread() -> (Option<heist::task::Id>, ThreadId) {
+    let not_send = Rc::new(());
+    heist::task::yield_now().await;
+    drop(not_send);
+    (heist::task::try_id(), thread::current().id())
+}
+
+#[heist_macros::main(worker_threads = 1)]
+async fn returns_what_is_not_send() -> Result<u8, Box<dyn Error>> {
+    heist::task::yield_now().await;
+    Ok(heist::task::try_id().map_or("42", |_| "-").parse()?)
+}
+
+#[test]
+fn a_main_that_is_send_is_a_task() {
+    let here = thread::current().id();
+    let (id, there) = as_a_task();
+    assert!(id.is_some() && there != here);
+    assert_eq!(on_its_thread(), (None, here));
+    assert_eq!(returns_what_is_not_send().unwrap(), 42);
 }
 
 #[test]

@@ -16,7 +16,10 @@
 //! Tests: `tests/it/`.
 
 mod drive;
+#[doc(hidden)]
+pub mod entry;
 mod listing;
+mod run;
 mod shutdown;
 pub(crate) mod spawning;
 
@@ -222,7 +225,7 @@ impl Runtime {
     /// The future need not be `Send` and may borrow. On a current-thread runtime the calling
     /// thread runs the tasks too. It works from anywhere: on a worker, the worker is handed to
     /// another thread first; inside a task of the same current-thread runtime, the tasks go on
-    /// from within.
+    /// from within. For one that is `Send`, [`run`](Self::run) waits more cheaply.
     ///
     /// # Panics
     ///

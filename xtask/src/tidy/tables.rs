@@ -95,6 +95,10 @@ pub(super) const UNSAFE_FILES: &[(&str, &str)] = &[
         "results are written into a vector's spare room by many at once",
     ),
     (
+        "crates/heist/src/runtime/run.rs",
+        "a task polls a future that lies in the frame of the thread that waits for it, and borrows from there",
+    ),
+    (
         "crates/heist/src/driver/sys/portable.rs",
         "Poller::add asks that a source be deleted before it closes",
     ),

@@ -5,7 +5,7 @@ use heist_asyncio as asyncio;
 use crate::support::{Oops, Record, ms, now_ms, passes, run};
 
 /// Runs a coroutine on loops whose tasks are eager, of one thread and of many.
-fn eagerly<F: Future<Output = asyncio::Result<()>>>(main: impl Fn() -> F) {
+fn eagerly<F: Future<Output = asyncio::Result<()>> + Send>(main: impl Fn() -> F) {
     for mut runner in [
         asyncio::Runner::virtual_clock(),
         asyncio::Runner::new().worker_threads(2),

@@ -8,7 +8,7 @@ use heist_asyncio as asyncio;
 use crate::support::{Record, ms, passes, run};
 
 /// Runs a coroutine on the exact loop and on the parallel one.
-fn on_both<F: Future<Output = asyncio::Result<()>>>(main: impl Fn() -> F) {
+fn on_both<F: Future<Output = asyncio::Result<()>> + Send>(main: impl Fn() -> F) {
     for mut runner in [
         asyncio::Runner::current_thread(),
         asyncio::Runner::new().worker_threads(2),

@@ -321,3 +321,48 @@ fn a_second_ctrl_c_ends_a_main_that_swallowed_the_first() {
     });
     assert!(errors.iter().all(is_interrupt), "{errors:?}");
 }
+
+/// On which thread a coroutine goes on once it has waited for a task.
+async fn thread_after_a_wait() -> asyncio::Result<std::thread::ThreadId> {
+    asyncio::create_task(asyncio::yield_now()).await?;
+    Ok(std::thread::current().id())
+}
+
+#[test]
+fn main_is_a_task_of_the_workers_unless_it_is_told_to_stay() {
+    let here = std::thread::current().id();
+    let mut runner = Runner::new().worker_threads(2);
+    assert_ne!(runner.run(thread_after_a_wait()).unwrap(), here);
+    let not_send = std::rc::Rc::new(());
+    let local = async {
+        let there = thread_after_a_wait().await;
+        drop(not_send);
+        there
+    };
+    assert_eq!(runner.run_local(local).unwrap(), here);
+    let mut runner = Runner::current_thread();
+    assert_eq!(runner.run(thread_after_a_wait()).unwrap(), here);
+}
+
+/// The coroutine is gone when the run is over, on whatever thread it was; so it may borrow.
+#[test]
+fn main_is_dropped_where_an_exit_ends_the_run() {
+    for workers in [1, 2] {
+        let mut runner = Runner::new().worker_threads(workers);
+        let mut reached = Vec::new();
+        let result: asyncio::Result<()> = runner.run(async {
+            asyncio::create_task::<(), _>(async {
+                asyncio::yield_now().await?;
+                Err(asyncio::SystemExit(3).into())
+            });
+            reached.push("waits");
+            let cancelled = asyncio::Future::<()>::new().await;
+            reached.push("cleans up");
+            asyncio::yield_now().await?;
+            reached.push("ends");
+            cancelled
+        });
+        assert!(result.unwrap_err().is::<asyncio::SystemExit>());
+        assert_eq!(reached, ["waits", "cleans up", "ends"]);
+    }
+}

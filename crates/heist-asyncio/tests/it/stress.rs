@@ -4,9 +4,8 @@
 //! how many cancels it has requested. `STRESS_ROUNDS=2000` makes more than a million in all, and takes minutes in release:
 //! `STRESS_ROUNDS=2000 cargo test --release --package heist-asyncio --test it stress -- --nocapture`.
 
-use std::cell::Cell;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use heist_asyncio as asyncio;
 
@@ -33,20 +32,21 @@ fn rounds() -> u64 {
         .unwrap_or(40)
 }
 
-thread_local! {
-    /// The cancels that this test's main tasks have requested: they run on the test's thread.
-    static N_CANCELS: Cell<u64> = const { Cell::new(0) };
-}
+/// The cancels that this test has requested: its runs inherit the context of its thread.
+static N_CANCELS: LazyLock<asyncio::ContextVar<Arc<AtomicU64>>> =
+    LazyLock::new(|| asyncio::ContextVar::new("n_cancels"));
 
 /// Requests a cancel, and counts it.
 fn cancel(task: &asyncio::TaskHandle) -> bool {
-    N_CANCELS.with(|n| n.set(n.get() + 1));
+    N_CANCELS.get().unwrap().fetch_add(1, Ordering::Relaxed);
     task.cancel()
 }
 
 /// Runs a round under 1, 2 and 8 workers, and on the exact loop.
 #[track_caller]
-fn on_all<F: Future<Output = asyncio::Result<()>>>(round: impl Fn(u64) -> F) {
+fn on_all<F: Future<Output = asyncio::Result<()>> + Send>(round: impl Fn(u64) -> F) {
+    let n_cancels = Arc::new(AtomicU64::new(0));
+    drop(N_CANCELS.set(n_cancels.clone()));
     for seed in 0..rounds() {
         for n in [1, 2, 8] {
             let mut runner = asyncio::Runner::new().worker_threads(n);
@@ -58,7 +58,7 @@ fn on_all<F: Future<Output = asyncio::Result<()>>>(round: impl Fn(u64) -> F) {
         runner.close().unwrap();
     }
     let line = std::panic::Location::caller().line();
-    let n_cancels = N_CANCELS.with(Cell::take);
+    let n_cancels = n_cancels.load(Ordering::Relaxed);
     println!("line {line}: {} rounds, {n_cancels} cancels", 4 * rounds());
 }
 
@@ -409,7 +409,7 @@ fn a_cancel_is_delivered_once_through_chains_of_tasks() {
                 asyncio::yield_now().await?;
             }
             let handle = chain.handle();
-            N_CANCELS.with(|n| n.set(n.get() + 1));
+            N_CANCELS.get().unwrap().fetch_add(1, Ordering::Relaxed);
             let canceller = asyncio::create_task(async move { Ok(handle.cancel()) });
             if dice.below(2) == 0 {
                 gate.set_result(()).ok();

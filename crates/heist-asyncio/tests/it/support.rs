@@ -17,7 +17,7 @@ pub(crate) fn try_run<T: Send + 'static>(
     main: impl Future<Output = asyncio::Result<T>>,
 ) -> asyncio::Result<T> {
     let mut runner = asyncio::Runner::virtual_clock();
-    let result = runner.run(main);
+    let result = runner.run_local(main);
     runner.close()?;
     result
 }

@@ -12,6 +12,7 @@ mod nesting;
 mod panics;
 mod parallel;
 mod rescue;
+mod run;
 mod shutdown;
 mod spawn;
 mod stateful;
