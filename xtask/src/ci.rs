@@ -103,6 +103,11 @@ fn clippy(sh: &Shell) -> Result<()> {
         "cargo clippy --package heist --all-targets --features tracing -- -D warnings"
     )
     .run()?;
+    cmd!(
+        sh,
+        "cargo clippy --package heist-compat --all-targets --features orx-parallel -- -D warnings"
+    )
+    .run()?;
     Ok(())
 }
 
@@ -120,6 +125,13 @@ fn test(sh: &Shell) -> Result<()> {
         "cargo test --package heist --features tracing --test tracing"
     )
     .run()?;
+    for target in ["--test=orx", "--doc"] {
+        cmd!(
+            sh,
+            "cargo test --package heist-compat --features orx-parallel {target}"
+        )
+        .run()?;
+    }
     Ok(())
 }
 

@@ -1,4 +1,5 @@
-//! Guests of the heist runtime: hyper's and tokio's traits over its sockets, timers and tasks.
+//! Guests of the heist runtime: hyper's and tokio's traits over its sockets, timers and tasks, and parallel iterators
+//! on its workers.
 //!
 //! The traits of one crate cannot be implemented for the types of another, so each guest has a wrapper here, named as
 //! hyper-util names tokio's:
@@ -9,6 +10,7 @@
 //! | hyper's `rt::Executor` | [`HeistExecutor`] | `hyper` |
 //! | hyper's `rt::Timer` | [`HeistTimer`] | `hyper` |
 //! | tokio's `AsyncRead` and `AsyncWrite` | [`TokioIo`] | `tokio-io` |
+//! | orx-parallel's `ThreadPool` | `HeistPool` | `orx-parallel`, off unless asked for |
 //!
 //! No tokio runtime is needed for any of them. What is read goes straight into the guest's memory, which need not be
 //! initialised first; vectored writes stay vectored.
@@ -48,12 +50,16 @@
 
 #[cfg(feature = "hyper")]
 mod hyper;
+#[cfg(feature = "orx-parallel")]
+mod orx_parallel;
 mod socket;
 #[cfg(feature = "tokio-io")]
 mod tokio_io;
 
 #[cfg(feature = "hyper")]
 pub use crate::hyper::{FuturesIo, HeistExecutor, HeistIo, HeistTimer};
+#[cfg(feature = "orx-parallel")]
+pub use crate::orx_parallel::{HeistPool, HeistScope};
 pub use socket::Socket;
 #[cfg(feature = "tokio-io")]
 pub use tokio_io::TokioIo;
