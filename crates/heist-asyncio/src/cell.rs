@@ -380,11 +380,16 @@ impl Core {
         self.take_mark_from(&mut self.state.lock())
     }
 
-    /// The same under the lock. What the task still waits on is told of it where the step ends, `[W6]`.
+    /// The same under the lock. What the task still waits on is told of it where the step ends, `[W6]`. Yields and
+    /// scopes beside it are told now.
     pub(crate) fn take_mark_from(&self, state: &mut State) -> Option<Message> {
         let waits = state.task().is_some_and(|task| !task.waits.is_empty());
-        let is_taken = !waits && self.step()?.take_mark();
-        is_taken.then(|| state.cancel_message())
+        let step = self.step()?;
+        if waits || !step.take_mark() {
+            return None;
+        }
+        step.tell_in_step();
+        Some(state.cancel_message())
     }
 
     /// Whether a task has a context by now.

@@ -13,6 +13,9 @@
 //!   the waits beside it is counted, and the yield finds at its end that the number is no more that of its beginning. It
 //!   looks under the lock while there are waits: who counts holds the lock and has seen that the step is over, so that
 //!   it either came before, or finds the next step and leaves a mark. A scope in a foreign future looks in the same way.
+//! - `[F5]` Yields and scopes take such marks only as were there where the step began, when everything was suspended.
+//!   One that comes during the step is for what the task is suspended in where that ends: taken earlier, by one branch,
+//!   it would miss those that are still to begin a wait.
 //!
 //! Tests: `tests/loom.rs`.
 
@@ -25,8 +28,8 @@ pub(crate) struct StepFlags {
     started: AtomicBool,
     /// Written by the step.
     running: AtomicBool,
-    /// Of the bits below; written by the step.
-    suspended_in: AtomicU8,
+    /// Of this step, the bits below; written by the step.
+    this_step: AtomicU8,
     /// An undelivered cancel; written under the lock.
     must_cancel: AtomicBool,
     /// There are waits; written under the lock.
@@ -38,16 +41,23 @@ pub(crate) struct StepFlags {
     pub(crate) has_context: AtomicBool,
 }
 
-/// Suspended in a bare yield, in this step.
+/// Suspended in a bare yield.
 const YIELD: u8 = 1;
-/// Suspended in a wait or a yield since a scope has asked, in this step.
+/// Suspended in a wait or a yield since a scope has asked.
 const LEAF: u8 = 2;
+/// A scope is suspended in a foreign future.
+const SCOPE: u8 = 4;
+/// That scope may have looked at the count before the step added to it.
+const LATE: u8 = 8;
+/// There was a mark where the step began.
+const MARKED: u8 = 16;
 
 impl StepFlags {
     /// Begins a step. True where it is the first.
     pub(crate) fn begin(&self) -> bool {
         // ORDERING: Relaxed twice, then Release: see `is_in_foreign_future`.
-        self.suspended_in.store(0, Ordering::Relaxed);
+        let marked = if self.is_marked() { MARKED } else { 0 };
+        self.this_step.store(marked, Ordering::Relaxed);
         self.running.store(true, Ordering::Relaxed);
         let is_first = !self.started.load(Ordering::Relaxed);
         self.started.store(true, Ordering::Release);
@@ -110,7 +120,7 @@ impl StepFlags {
 
     /// To be called by the step.
     pub(crate) fn is_yielding(&self) -> bool {
-        self.is_in(YIELD)
+        self.has(YIELD)
     }
 
     /// To be called by the step; gives what was set before.
@@ -118,25 +128,45 @@ impl StepFlags {
         if yielding {
             self.set_in_leaf(true);
         }
-        self.set_in(YIELD, yielding)
+        self.set(YIELD, yielding)
     }
 
     /// Whether the step was suspended in a leaf of the facade since this was last cleared. To be called by the step;
     /// gives what was set before.
     pub(crate) fn set_in_leaf(&self, in_leaf: bool) -> bool {
-        self.set_in(LEAF, in_leaf)
+        self.set(LEAF, in_leaf)
     }
 
-    fn is_in(&self, bit: u8) -> bool {
+    /// A scope suspends in a foreign future. To be called by the step.
+    pub(crate) fn set_has_scope(&self) {
+        self.set(SCOPE, true);
+    }
+
+    /// To be called by the step.
+    pub(crate) fn has_scope(&self) -> bool {
+        self.has(SCOPE)
+    }
+
+    /// A scope is to be polled once more, `[F4]`. To be called by the step.
+    pub(crate) fn is_scope_late(&self) -> bool {
+        self.has(LATE)
+    }
+
+    /// There was a mark where the step began, `[F5]`. To be called by the step.
+    pub(crate) fn began_marked(&self) -> bool {
+        self.has(MARKED)
+    }
+
+    fn has(&self, bit: u8) -> bool {
         // ORDERING: Relaxed; the step itself has written it.
-        self.suspended_in.load(Ordering::Relaxed) & bit != 0
+        self.this_step.load(Ordering::Relaxed) & bit != 0
     }
 
-    fn set_in(&self, bit: u8, is_in: bool) -> bool {
+    fn set(&self, bit: u8, is_set: bool) -> bool {
         // ORDERING: Relaxed; who cancels needs no more than to see it some time.
-        let before = self.suspended_in.load(Ordering::Relaxed);
-        let now = if is_in { before | bit } else { before & !bit };
-        self.suspended_in.store(now, Ordering::Relaxed);
+        let before = self.this_step.load(Ordering::Relaxed);
+        let now = if is_set { before | bit } else { before & !bit };
+        self.this_step.store(now, Ordering::Relaxed);
         before & bit != 0
     }
 
@@ -162,6 +192,14 @@ impl StepFlags {
         // ORDERING: Relaxed, as in `told`.
         self.told
             .store(self.told().wrapping_add(1), Ordering::Relaxed);
+    }
+
+    /// The same by the step itself, which takes a mark. A scope that has looked before is to look again.
+    pub(crate) fn tell_in_step(&self) {
+        self.tell();
+        if self.has(SCOPE) {
+            self.set(LATE, true);
+        }
     }
 
     /// How many requests were passed on. To be called by the step, and under the lock while there are waits.

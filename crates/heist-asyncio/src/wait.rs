@@ -183,7 +183,7 @@ fn remove_wait(task: &Core, state: &mut State, node: &Core, id: u32) -> Option<W
 pub(crate) fn take_mark(told: u16) -> Option<Message> {
     with_task(|task| {
         let step = task.core().step();
-        step.is_some_and(|step| step.is_marked() || step.has_waits() || step.told() != told)
+        step.is_some_and(|step| step.began_marked() || step.has_waits() || step.told() != told)
     })
     .filter(|to_look| *to_look)?;
     // Apart from the frame, which whoever is told may need.

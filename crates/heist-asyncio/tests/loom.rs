@@ -111,14 +111,14 @@ impl Task {
     /// As a yield resumes: true where it raises a cancel.
     fn resume(&self, told: u16) -> bool {
         let flags = &self.flags;
-        if !flags.is_marked() && !flags.has_waits() && flags.told() == told {
+        if !flags.began_marked() && !flags.has_waits() && flags.told() == told {
             return false;
         }
         let _state = self.state.lock();
         let is_told = flags.told() != told;
-        let is_marked = flags.take_mark();
+        let is_marked = flags.began_marked() && flags.take_mark();
         if is_marked {
-            flags.tell();
+            flags.tell_in_step();
         }
         is_marked || is_told
     }

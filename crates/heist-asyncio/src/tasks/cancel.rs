@@ -14,7 +14,6 @@ use crate::cell::{Role, State, Wait};
 use crate::completion::Completion;
 use crate::exceptions::Message;
 use crate::node::{Node, is_same_node};
-use crate::step_flags::StepFlags;
 
 /// What a cell does with a request.
 enum Answer {
@@ -46,7 +45,8 @@ pub(crate) fn forward_mark(task: &Node) {
         return;
     }
     let message = state.cancel_message();
-    let waits = tell_all(&mut state, step, &message);
+    step.tell();
+    let waits = all_waits(&mut state, &message);
     drop(state);
     fan_out(task, waits, &message);
 }
@@ -58,12 +58,14 @@ pub(crate) fn take_mark_and_tell(task: &Node, told: u16) -> Option<Message> {
     let step = task.core().step()?;
     let mut state = task.core().state.lock();
     let is_told = step.told() != told;
-    let is_marked = step.take_mark();
+    // [F5]
+    let is_marked = step.began_marked() && step.take_mark();
     let message = state.cancel_message();
     if !is_marked {
         return is_told.then_some(message);
     }
-    let waits = tell_all(&mut state, step, &message);
+    step.tell_in_step();
+    let waits = all_waits(&mut state, &message);
     drop(state);
     for wait in &waits {
         // One that refuses is done, and its branch resumes with that.
@@ -72,9 +74,8 @@ pub(crate) fn take_mark_and_tell(task: &Node, told: u16) -> Option<Message> {
     Some(message)
 }
 
-/// All that a task waits on and that is to be told now, where a yield is told by the count.
-fn tell_all(state: &mut State, step: &StepFlags, message: &Message) -> Vec<Wait> {
-    step.tell();
+/// All that a task waits on, to be told now. The message is left for whoever learns of it by the count.
+fn all_waits(state: &mut State, message: &Message) -> Vec<Wait> {
     state.set_cancel_message(message.clone());
     let half = state.task();
     half.map_or_else(Vec::new, |half| half.waits.iter().cloned().collect())
@@ -214,7 +215,8 @@ fn ask(node: &Node, id: Option<u32>, message: &Message) -> Answer {
                 return Answer::Refused;
             };
             if !step.mark_running() && has_waits {
-                return Answer::Follow(tell_all(&mut state, step, message));
+                step.tell();
+                return Answer::Follow(all_waits(&mut state, message));
             }
             step.set_mark(true);
             Answer::Marked {
@@ -251,7 +253,8 @@ fn mark(task: &Node, seen: &[Wait], message: &Message) -> Marked {
     let is_unchanged = half.waits.len() == seen.len() && half.waits.iter().zip(seen).all(is_same);
     let has_waits = !half.waits.is_empty();
     if !step.mark_running() && has_waits && !is_unchanged {
-        return Marked::Changed(tell_all(&mut state, step, message));
+        step.tell();
+        return Marked::Changed(all_waits(&mut state, message));
     }
     step.set_mark(true);
     let wakes = step.is_in_foreign_future();

@@ -40,8 +40,6 @@ pub(crate) async fn poll_scope<T>(body: impl Future<Output = Result<T>>) -> Resu
         let Some(message) = message else {
             return Poll::Pending;
         };
-        // Other scopes have been polled in this step, and may have found nothing yet.
-        cx.waker().wake_by_ref();
         body.set(None);
         Poll::Ready(Err(Exception::from_message(message)))
     })
@@ -66,6 +64,9 @@ impl Place {
         let now = with_step(|step| {
             let inside = step.set_in_leaf(true);
             step.set_in_leaf(inside || outside);
+            if !inside {
+                step.set_has_scope();
+            }
             match inside {
                 true => Place::InLeaf,
                 false => Place::InForeignFuture { told: step.told() },
@@ -95,7 +96,7 @@ fn told_elsewhere(told: u16) -> Option<Message> {
 /// Takes the current task's cancel where it can be delivered only by dropping.
 fn undeliverable() -> Option<Message> {
     let told = with_step(|step| {
-        let is_stuck = step.is_marked() && !step.has_waits() && !step.is_yielding();
+        let is_stuck = step.began_marked() && !step.has_waits() && !step.is_yielding();
         is_stuck.then(|| step.told())
     });
     take_mark(told??)

@@ -112,10 +112,6 @@ impl Future for Yield {
             let Some(message) = take_mark(told) else {
                 return Poll::Ready(Ok(()));
             };
-            if get_running_loop().is_ok_and(|event_loop| event_loop.parallel().is_some()) {
-                // A scope beside this may have been polled just before the cancel came, and has no other waker.
-                cx.waker().wake_by_ref();
-            }
             return Poll::Ready(Err(Exception::from_message(message)));
         }
         let told = with_task(|task| task.core().step().map(StepFlags::begin_yield)).flatten();

@@ -156,9 +156,14 @@ fn suspend(node: &Node, waker: &Waker) -> Option<Message> {
     let step = core.step()?;
     let keeps_waker = core.meta.as_ref().is_some_and(|meta| meta.keeps_waker);
     let has_waits = step.has_waits();
+    // A scope, [F4].
+    let is_late = step.is_scope_late();
     if has_waits && !keeps_waker {
         if step.end() {
             forward_mark(node);
+        }
+        if is_late {
+            waker.wake_by_ref();
         }
         return None;
     }
@@ -173,14 +178,17 @@ fn suspend(node: &Node, waker: &Waker) -> Option<Message> {
         true => state.keep_waker(waker),
         false => (None, false),
     };
-    let is_stuck = step.is_in_foreign_future() && step.take_mark();
-    let message = is_stuck.then(|| state.cancel_message());
+    let is_stuck = step.is_in_foreign_future() && step.is_marked();
+    // A scope is in there, and finds the mark in a step of its own, [F5].
+    let is_for_scope = is_stuck && step.has_scope();
+    let is_dropped = is_stuck && !is_for_scope && step.take_mark();
+    let message = is_dropped.then(|| state.cancel_message());
     drop(state);
     drop(old);
     if is_marked && has_waits {
         forward_mark(node);
     }
-    if is_woken {
+    if is_woken || is_for_scope || is_late {
         waker.wake_by_ref();
     }
     message

@@ -335,10 +335,10 @@ fn a_cancel_reaches_two_branches_that_yield() {
     });
 }
 
-/// Holds to [K6]. Where a scope is one branch, what is beside it takes the request or is told of it.
+/// Holds to [K6], [F5]. The task is cancelled from outside, or by its first branch or by its last one.
 #[test]
 fn a_cancel_reaches_a_foreign_future_beside_a_branch_that_waits() {
-    for cancels_itself in [false, true] {
+    for cancels_itself in [None, Some(0), Some(1)] {
         on_both(|| async {
             let (never, started) = (asyncio::Event::new(), asyncio::Event::new());
             let (waited, starts) = (never.clone(), started.clone());
@@ -350,19 +350,20 @@ fn a_cancel_reaches_a_foreign_future_beside_a_branch_that_waits() {
                         Ok(())
                     }),
                 );
-                let begins = async {
+                let cancels = async |idx| {
                     starts.set();
-                    if cancels_itself {
+                    if cancels_itself == Some(idx) {
                         asyncio::current_task().unwrap().cancel();
                     }
                 };
-                let (a, b, c, d, ()) = join!(foreign(), waited.wait(), timed, foreign(), begins);
+                let branches = async { join!(foreign(), waited.wait(), timed, foreign()) };
+                let ((), (a, b, c, d), ()) = join!(cancels(0), branches, cancels(1));
                 assert!(a.unwrap_err().is_cancelled() && b.unwrap_err().is_cancelled());
                 assert!(c.unwrap_err().is_cancelled() && d.unwrap_err().is_cancelled());
                 asyncio::yield_now().await
             });
             started.wait().await?;
-            if !cancels_itself {
+            if cancels_itself.is_none() {
                 asyncio::yield_now().await?;
                 assert!(task.cancel());
             }

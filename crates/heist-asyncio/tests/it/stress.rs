@@ -83,6 +83,50 @@ async fn harass(tasks: &[asyncio::Task<()>], dice: &mut Dice, share: u64) -> usi
     n_cancelled
 }
 
+/// Holds to [K5], [K6], [F4], [F5]: one cancel, whenever it comes, is raised in each branch, or where there is one in that,
+/// and not once more afterwards.
+#[test]
+fn a_cancel_reaches_every_branch_once() {
+    on_all(|seed| async move {
+        let (n_begun, n_told) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let tasks: Vec<_> = (0..16)
+            .map(|idx| {
+                let (n_begun, n_told) = (n_begun.clone(), n_told.clone());
+                asyncio::create_task(async move {
+                    n_begun.fetch_add(1, Ordering::SeqCst);
+                    let yields = async { while asyncio::yield_now().await.is_ok() {} };
+                    let event = asyncio::Event::new();
+                    let foreign = || asyncio::cancellable(std::future::pending::<()>());
+                    match idx % 4 {
+                        0 => {
+                            let (before, (), waits, after) =
+                                futures_util::join!(foreign(), yields, event.wait(), foreign());
+                            assert!(before.is_err() && waits.is_err() && after.is_err());
+                        }
+                        1 => drop(futures_util::join!(foreign(), yields, foreign())),
+                        2 => drop(futures_util::join!(event.wait(), foreign())),
+                        _ => drop(foreign().await),
+                    }
+                    asyncio::yield_now().await?;
+                    n_told.fetch_add(1, Ordering::SeqCst);
+                    Ok(())
+                })
+            })
+            .collect();
+        let mut dice = Dice::new(seed);
+        for task in &tasks {
+            for _ in 0..dice.below(3) {
+                asyncio::yield_now().await?;
+            }
+            cancel(&task.handle());
+        }
+        harass(&tasks, &mut dice, 0).await;
+        let count = |n: &AtomicUsize| n.load(Ordering::SeqCst);
+        assert_eq!(count(&n_begun), count(&n_told));
+        Ok(())
+    });
+}
+
 #[test]
 fn a_lock_is_never_held_twice_nor_orphaned() {
     on_all(|seed| async move {
