@@ -20,8 +20,9 @@ use futures_util::Stream;
 use parking_lot::Mutex;
 use slab::Slab;
 
-use crate::events::{ErrorContext, EventLoop, with_task};
+use crate::events::{ErrorContext, EventLoop, with_step};
 use crate::exceptions::{Exception, GeneratorExit, Result, runtime_error};
+use crate::step_flags::StepFlags;
 use crate::tasks::{gather_return_exceptions, poll_scope};
 
 type Body = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
@@ -383,6 +384,7 @@ impl<Y: Send + 'static, S: Send + 'static> Shared<Y, S> {
         let Some(mut body) = body else {
             return Poll::Ready(Ok(None));
         };
+        let was_in_leaf = with_step(StepFlags::is_in_leaf).unwrap_or_default();
         // PANIC: the body goes down with its panic, which is the caller's; the generator has ended.
         if let Poll::Ready(result) = body.as_mut().poll(cx) {
             drop(body);
@@ -398,7 +400,11 @@ impl<Y: Send + 'static, S: Send + 'static> Shared<Y, S> {
         drop(state);
         match yielded {
             Some(yielded) => {
-                set_yielding(yielded.was_yielding);
+                // For the scopes around the call nothing is suspended here.
+                with_step(|step| {
+                    step.set_yielding(yielded.was_yielding);
+                    step.set_in_leaf(was_in_leaf);
+                });
                 if !yielded.waker.will_wake(cx.waker()) {
                     // Some combinator inside the body polls only what has woken it: the yield is due at the next call.
                     yielded.waker.wake();
@@ -534,7 +540,7 @@ impl<Y, S> Future for Yield<'_, Y, S> {
             return Poll::Ready(Err(runtime_error("another yield of this body waits")));
         }
         // A scope inside the body must not take the yield for a foreign future.
-        let was_yielding = set_yielding(true);
+        let was_yielding = with_step(|step| step.set_yielding(true)).unwrap_or_default();
         channel.yielded = Some(Yielded {
             value,
             was_yielding,
@@ -546,15 +552,6 @@ impl<Y, S> Future for Yield<'_, Y, S> {
         drop(stale);
         Poll::Pending
     }
-}
-
-/// Says whether the running task is suspended in a yield, and gives back what was said before.
-fn set_yielding(yielding: bool) -> bool {
-    with_task(|task| {
-        let step = task.core().step();
-        step.is_some_and(|step| step.set_yielding(yielding))
-    })
-    .unwrap_or(false)
 }
 
 /// A generator that can be closed, without its types.

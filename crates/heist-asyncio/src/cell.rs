@@ -103,6 +103,8 @@ enum Phase {
 struct Rare {
     /// A task's last undelivered cancel and a future's own cancel share this slot, as in CPython.
     cancel_message: Message,
+    /// That of the cancel that was counted last.
+    told_message: Message,
     name: Option<Arc<str>>,
     /// Where a future's exception that nobody sees is reported.
     report_to: Option<EventLoop>,
@@ -195,6 +197,24 @@ impl<V: ?Sized> State<V> {
         if message.is_some() || self.rare.is_some() {
             self.rare().cancel_message = message;
         }
+    }
+
+    pub(crate) fn told_message(&self) -> Message {
+        self.rare.as_ref()?.told_message.clone()
+    }
+
+    pub(crate) fn set_told_message(&mut self, message: Message) {
+        if message.is_some() || self.rare.is_some() {
+            self.rare().told_message = message;
+        }
+    }
+
+    /// The task's step takes its mark: counts that for yields and scopes beside, and gives the message.
+    pub(crate) fn count_in_step(&mut self, step: &StepFlags) -> Message {
+        step.count_in_step();
+        let message = self.cancel_message();
+        self.set_told_message(message.clone());
+        message
     }
 
     /// A task's name: its own, or `Task-N`.
@@ -388,8 +408,7 @@ impl Core {
         if waits || !step.take_mark() {
             return None;
         }
-        step.tell_in_step();
-        Some(state.cancel_message())
+        Some(state.count_in_step(step))
     }
 
     /// Whether a task has a context by now.

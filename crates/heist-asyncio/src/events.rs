@@ -25,6 +25,7 @@ use crate::loop_handle::LoopHandle;
 use crate::node::Node;
 use crate::parallel::Parallel;
 use crate::registry::Registry;
+use crate::step_flags::StepFlags;
 use crate::tasks::{Task, TaskHandle};
 
 pub use handle::{Handle, TimerHandle};
@@ -98,10 +99,10 @@ pub(crate) fn current_node() -> Option<Node> {
         .flatten()
 }
 
-/// Looks at the running task, without a reference of its own.
-pub(crate) fn with_task<R>(look: impl FnOnce(&Node) -> R) -> Option<R> {
+/// Looks at the step of the running task.
+pub(crate) fn with_step<R>(look: impl FnOnce(&StepFlags) -> R) -> Option<R> {
     FRAME
-        .try_with(|frame| frame.borrow().task.as_ref().map(look))
+        .try_with(|frame| frame.borrow().task.as_ref()?.core().step().map(look))
         .ok()
         .flatten()
 }

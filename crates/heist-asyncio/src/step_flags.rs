@@ -9,58 +9,61 @@
 //! - `[F2]` A cancel that finds the step over takes its mark back before it unlocks, and tells what the task waits on
 //!   itself. The step takes a mark under the lock, so that not both of them do.
 //! - `[F3]` A step that suspends in a foreign future, or leaves its waker, suspends under the lock.
-//! - `[F4]` A yield is no wait that could be told. Where it is not alone, under `join!`, the request that is passed on to
-//!   the waits beside it is counted, and the yield finds at its end that the number is no more that of its beginning. It
-//!   looks under the lock while there are waits: who counts holds the lock and has seen that the step is over, so that
-//!   it either came before, or finds the next step and leaves a mark. A scope in a foreign future looks in the same way.
+//! - `[F4]` A yield is no wait that could be told, nor is a scope that is suspended in a foreign future. Where one is not
+//!   alone, under `join!`, the requests that others have accepted are counted, and it compares the count with that of its
+//!   beginning. A step has a view of the count, taken where it begins: so of two yields in one step one sees a request.
+//!   Who counts wakes the task afterwards, so that there is a step that sees it.
 //! - `[F5]` Yields and scopes take such marks only as were there where the step began, when everything was suspended.
 //!   One that comes during the step is for what the task is suspended in where that ends: taken earlier, by one branch,
 //!   it would miss those that are still to begin a wait.
 //!
 //! Tests: `tests/loom.rs`.
 
-use crate::sync::{AtomicBool, AtomicU8, AtomicU16, Ordering, between_seq_cst};
+use crate::sync::{AtomicBool, AtomicU8, Ordering, between_seq_cst};
 
 /// See the module.
 #[derive(Default)]
 pub(crate) struct StepFlags {
-    /// Written by the step, the last of the three.
-    started: AtomicBool,
     /// Written by the step.
     running: AtomicBool,
-    /// Of this step, the bits below; written by the step.
+    /// The bits below; written by the step.
     this_step: AtomicU8,
     /// An undelivered cancel; written under the lock.
     must_cancel: AtomicBool,
     /// There are waits; written under the lock.
     has_waits: AtomicBool,
-    /// How many requests were passed on to all that the task waits on, `[F4]`; written under the lock. It may wrap:
-    /// who compares looks at each step.
-    told: AtomicU16,
+    /// How many requests others have accepted, `[F4]`; written under the lock. It may wrap: what accepts
+    /// once does not accept again before the next step, which looks.
+    told: AtomicU8,
+    /// The step's view of it; written by the step.
+    seen: AtomicU8,
     /// The state holds a context; written under the lock.
     pub(crate) has_context: AtomicBool,
 }
 
+/// There was a step.
+const STARTED: u8 = 1;
 /// Suspended in a bare yield.
-const YIELD: u8 = 1;
-/// Suspended in a wait or a yield since a scope has asked.
-const LEAF: u8 = 2;
+const YIELD: u8 = 2;
+/// Suspended in a wait, a yield or a scope since somebody has asked.
+const LEAF: u8 = 4;
 /// A scope is suspended in a foreign future.
-const SCOPE: u8 = 4;
-/// That scope may have looked at the count before the step added to it.
-const LATE: u8 = 8;
+const SCOPE: u8 = 8;
+/// The step has counted a request itself.
+const COUNTED: u8 = 16;
 /// There was a mark where the step began.
-const MARKED: u8 = 16;
+const MARKED: u8 = 32;
 
 impl StepFlags {
     /// Begins a step. True where it is the first.
     pub(crate) fn begin(&self) -> bool {
-        // ORDERING: Relaxed twice, then Release: see `is_in_foreign_future`.
+        // ORDERING: Relaxed, then Release: see `is_in_foreign_future`. What was counted before the wake is seen.
+        let is_first = self.this_step.load(Ordering::Relaxed) & STARTED == 0;
         let marked = if self.is_marked() { MARKED } else { 0 };
-        self.this_step.store(marked, Ordering::Relaxed);
+        self.seen
+            .store(self.told.load(Ordering::Relaxed), Ordering::Relaxed);
         self.running.store(true, Ordering::Relaxed);
-        let is_first = !self.started.load(Ordering::Relaxed);
-        self.started.store(true, Ordering::Release);
+        self.this_step.store(STARTED | marked, Ordering::Release);
         is_first
     }
 
@@ -131,6 +134,11 @@ impl StepFlags {
         self.set(YIELD, yielding)
     }
 
+    /// To be called by the step.
+    pub(crate) fn is_in_leaf(&self) -> bool {
+        self.has(LEAF)
+    }
+
     /// Whether the step was suspended in a leaf of the facade since this was last cleared. To be called by the step;
     /// gives what was set before.
     pub(crate) fn set_in_leaf(&self, in_leaf: bool) -> bool {
@@ -147,9 +155,9 @@ impl StepFlags {
         self.has(SCOPE)
     }
 
-    /// A scope is to be polled once more, `[F4]`. To be called by the step.
+    /// A scope may have looked before the step has counted a request, `[F4]`. To be called by the step.
     pub(crate) fn is_scope_late(&self) -> bool {
-        self.has(LATE)
+        self.has(SCOPE) && self.has(COUNTED)
     }
 
     /// There was a mark where the step began, `[F5]`. To be called by the step.
@@ -171,49 +179,48 @@ impl StepFlags {
     }
 
     /// To be called by the step where it suspends in a yield; gives what the yield compares at its end, `[F4]`.
-    pub(crate) fn begin_yield(&self) -> u16 {
+    pub(crate) fn begin_yield(&self) -> u8 {
         self.set_yielding(true);
-        self.told()
+        self.seen()
     }
 
     /// To be called under the cell's lock.
     pub(crate) fn set_has_waits(&self, has_waits: bool) {
-        // ORDERING: Release: who finds no waits has seen what was counted while there were some, [F4].
-        self.has_waits.store(has_waits, Ordering::Release);
+        // ORDERING: Relaxed; a step asks for its own waits, and who else removes one is about to wake it.
+        self.has_waits.store(has_waits, Ordering::Relaxed);
     }
 
     pub(crate) fn has_waits(&self) -> bool {
-        // ORDERING: Acquire pairs with `set_has_waits`.
-        self.has_waits.load(Ordering::Acquire)
+        // ORDERING: Relaxed; see `set_has_waits`.
+        self.has_waits.load(Ordering::Relaxed)
     }
 
-    /// Counts a request that is passed on to all that the task waits on; to be called under the cell's lock. `[F4]`
-    pub(crate) fn tell(&self) {
-        // ORDERING: Relaxed, as in `told`.
-        self.told
-            .store(self.told().wrapping_add(1), Ordering::Relaxed);
+    /// Counts a request that was accepted; to be called under the cell's lock. `[F4]`
+    pub(crate) fn count(&self) {
+        let told = self.told.load(Ordering::Relaxed).wrapping_add(1);
+        // ORDERING: Relaxed, both; the wake that follows orders it before the step that is to see it.
+        self.told.store(told, Ordering::Relaxed);
     }
 
-    /// The same by the step itself, which takes a mark. A scope that has looked before is to look again.
-    pub(crate) fn tell_in_step(&self) {
-        self.tell();
-        if self.has(SCOPE) {
-            self.set(LATE, true);
-        }
+    /// The same by the step itself, which takes a mark: who is polled later in this step sees it.
+    pub(crate) fn count_in_step(&self) {
+        self.count();
+        // ORDERING: Relaxed; the step's own.
+        self.seen
+            .store(self.seen().wrapping_add(1), Ordering::Relaxed);
+        self.set(COUNTED, true);
     }
 
-    /// How many requests were passed on. To be called by the step, and under the lock while there are waits.
-    pub(crate) fn told(&self) -> u16 {
-        // ORDERING: Relaxed; what orders it is the lock, or `has_waits`.
-        self.told.load(Ordering::Relaxed)
+    /// The step's view of the count. To be called by the step.
+    pub(crate) fn seen(&self) -> u8 {
+        // ORDERING: Relaxed; the step itself has written it.
+        self.seen.load(Ordering::Relaxed)
     }
 
     /// Suspended in a future that is not the facade's, which no cancel can reach. Asked under the cell's lock.
     pub(crate) fn is_in_foreign_future(&self) -> bool {
         // ORDERING: Acquire on the one that is written last; a step that begins just now is woken once too often.
-        self.started.load(Ordering::Acquire)
-            && !self.is_running()
-            && !self.is_yielding()
-            && !self.has_waits()
+        let this_step = self.this_step.load(Ordering::Acquire);
+        this_step & (STARTED | YIELD) == STARTED && !self.is_running() && !self.has_waits()
     }
 }

@@ -120,20 +120,28 @@ impl<T: Send + 'static> ConcurrentFuture<T> {
             ));
         }
         let (slot, arrived) = &*self.slot;
-        let mut slot = slot.lock();
         let is_empty = |slot: &mut Slot<T>| matches!(slot, Slot::Empty);
-        match limit {
-            None => arrived.wait_while(&mut slot, is_empty),
-            Some(limit) => {
-                if arrived
-                    .wait_while_for(&mut slot, is_empty, limit)
-                    .timed_out()
-                {
-                    return Err(TimeoutError.into());
+        let mut slot = slot.lock();
+        if !is_empty(&mut slot) {
+            return Ok(slot);
+        }
+        drop(slot);
+        // On a worker, what it waits for may be queued there.
+        heist::task::block_in_place(|| {
+            let mut slot = self.slot.0.lock();
+            match limit {
+                None => arrived.wait_while(&mut slot, is_empty),
+                Some(limit) => {
+                    if arrived
+                        .wait_while_for(&mut slot, is_empty, limit)
+                        .timed_out()
+                    {
+                        return Err(TimeoutError.into());
+                    }
                 }
             }
-        }
-        Ok(slot)
+            Ok(slot)
+        })
     }
 
     /// Requests cancellation of the task on its loop; false where it is done.

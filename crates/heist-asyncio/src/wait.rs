@@ -5,8 +5,8 @@
 //! of the task is forwarded where its step ends. Resumed: `[W4]` a pending cancel replaces the outcome, unless that
 //! is a cancellation already. Dropped: `[W5]` both sides forget the registration. `[W6]` A task that waits on something
 //! else as well, under `join!`, leaves its pending cancel to that: taken by one branch, it would never reach the others.
-//! `[W7]` A branch that takes it in a yield is no wait, and tells the others itself; one beside waits that were told
-//! finds that in their count.
+//! `[W7]` A branch that takes it in a yield is no wait, and tells the others itself; one beside waits that have accepted a
+//! cancel finds that in the count.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -16,7 +16,7 @@ use parking_lot::MutexGuard;
 
 use crate::cell::{AnyValue, Core, Locked, State, Wait};
 use crate::completion::Entry;
-use crate::events::{current_node, with_task};
+use crate::events::{current_node, with_step};
 use crate::exceptions::{Exception, InvalidStateError, Message, Result, runtime_error};
 use crate::node::{AnyCell, CellRef, Node};
 use crate::step_flags::StepFlags;
@@ -34,7 +34,7 @@ pub(crate) enum Registration {
     },
     AwaitsItself {
         /// The count where it began, `[W7]`.
-        told: u16,
+        told: u8,
     },
     Done,
 }
@@ -73,10 +73,8 @@ pub(crate) fn poll_outcome<W: Waited>(
                 let old = state.replace_waker(*id, cx.waker());
                 drop(state);
                 drop(old);
-                let step = task.as_ref().and_then(|task| AnyCell::core(&**task).step());
-                if let Some(step) = step {
-                    step.set_in_leaf(true);
-                }
+                // The step that polls, whoever has registered.
+                with_step(|step| step.set_in_leaf(true));
                 return Poll::Pending;
             }
             // After the look at the cell: a cancel that came before the result is seen. One that comes later than
@@ -180,12 +178,8 @@ fn remove_wait(task: &Core, state: &mut State, node: &Core, id: u32) -> Option<W
 }
 
 /// Takes the current task's pending cancel in a yield or a scope, `[W7]`. `told`: the count where that was suspended.
-pub(crate) fn take_mark(told: u16) -> Option<Message> {
-    with_task(|task| {
-        let step = task.core().step();
-        step.is_some_and(|step| step.began_marked() || step.has_waits() || step.told() != told)
-    })
-    .filter(|to_look| *to_look)?;
+pub(crate) fn take_mark(told: u8) -> Option<Message> {
+    with_step(|step| step.began_marked() || step.seen() != told).filter(|to_look| *to_look)?;
     // Apart from the frame, which whoever is told may need.
     take_mark_and_tell(&current_node()?, told)
 }

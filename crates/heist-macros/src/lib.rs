@@ -186,7 +186,7 @@ fn start(options: &Options) -> String {
             ::core::result::Result::Ok(runtime) => {{
                 use ::heist::runtime::entry::{{EntersAsTask as _, EntersHere as _}};
                 let body = __heist_body();
-                (&body).entry().start(&runtime, body)
+                (&body).__heist_entry().start(&runtime, body)
             }}
             ::core::result::Result::Err(error) => ::core::panic!(\"heist cannot start its runtime: {{error}}\"),
         }}"

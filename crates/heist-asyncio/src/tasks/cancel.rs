@@ -5,8 +5,8 @@
 //! `[K4]` between reading what a task waits on and cancelling that, no lock is held: the registration's number
 //! proves that the task still waits there, else the task is read again. A chain of tasks is walked, not recursed;
 //! only a gather fans out. A circle of tasks ends the walk. `[K5]` A request to a task that is in a step is a mark, and
-//! is forwarded to all that the task waits on where the step ends. `[K6]` A yield beside waits is told by number
-//! (`step_flags.rs`).
+//! is forwarded to all that the task waits on where the step ends. `[K6]` A request that was accepted is counted by each
+//! task that passed it on, for the yields and scopes beside (`step_flags.rs`); one that was refused is a mark instead.
 
 use std::sync::Arc;
 
@@ -45,27 +45,23 @@ pub(crate) fn forward_mark(task: &Node) {
         return;
     }
     let message = state.cancel_message();
-    step.tell();
-    let waits = all_waits(&mut state, &message);
+    let waits = all_waits(&mut state);
     drop(state);
     fan_out(task, waits, &message);
 }
 
 /// Takes the request that a yield or a scope of the task that is in a step is to raise, and tells what else the task
-/// waits on, where that was not told before. `told`: what the count was when it was suspended, `[K6]`.
+/// waits on, where that was not told before. `told`: what the count was where it was suspended, `[K6]`.
 #[cold]
-pub(crate) fn take_mark_and_tell(task: &Node, told: u16) -> Option<Message> {
+pub(crate) fn take_mark_and_tell(task: &Node, told: u8) -> Option<Message> {
     let step = task.core().step()?;
     let mut state = task.core().state.lock();
-    let is_told = step.told() != told;
     // [F5]
-    let is_marked = step.began_marked() && step.take_mark();
-    let message = state.cancel_message();
-    if !is_marked {
-        return is_told.then_some(message);
+    if !step.began_marked() || !step.take_mark() {
+        return (step.seen() != told).then(|| state.told_message());
     }
-    step.tell_in_step();
-    let waits = all_waits(&mut state, &message);
+    let message = state.count_in_step(step);
+    let waits = all_waits(&mut state);
     drop(state);
     for wait in &waits {
         // One that refuses is done, and its branch resumes with that.
@@ -74,11 +70,30 @@ pub(crate) fn take_mark_and_tell(task: &Node, told: u16) -> Option<Message> {
     Some(message)
 }
 
-/// All that a task waits on, to be told now. The message is left for whoever learns of it by the count.
-fn all_waits(state: &mut State, message: &Message) -> Vec<Wait> {
-    state.set_cancel_message(message.clone());
+fn all_waits(state: &mut State) -> Vec<Wait> {
     let half = state.task();
     half.map_or_else(Vec::new, |half| half.waits.iter().cloned().collect())
+}
+
+/// What the task waits on has accepted: counts that for what is beside it, `[K6]`.
+fn count(task: &Node, message: &Message) {
+    let core = task.core();
+    let (Some(step), Some(meta)) = (core.step(), &core.meta) else {
+        return;
+    };
+    let mut state = core.state.lock();
+    if state.is_done() {
+        return;
+    }
+    step.count();
+    state.set_told_message(message.clone());
+    // On one thread a yield comes back by itself, and the rest is as the last step has left it. On many a step may be
+    // under way that has looked.
+    let wakes = meta.event_loop.parallel().is_some() || step.has_scope();
+    drop(state);
+    if wakes {
+        task.clone().wake();
+    }
 }
 
 fn walk(first: Node, mut id: Option<u32>, message: &Message) -> bool {
@@ -86,9 +101,9 @@ fn walk(first: Node, mut id: Option<u32>, message: &Message) -> bool {
     // The tasks that the walk has passed, each with the wait through which it left.
     let mut path: Vec<(Node, Wait)> = Vec::new();
     let (mut anchor, mut steps, mut lap) = (node.clone(), 0_usize, 1_usize);
-    loop {
+    'walk: loop {
         let waits = match tell(&node, id, message) {
-            Told::Taken => return true,
+            Told::Taken => break,
             Told::Follow(waits) => waits,
             // [K3]: the one before keeps the mark; where that is done by now, the one before that.
             Told::Refused => loop {
@@ -96,7 +111,7 @@ fn walk(first: Node, mut id: Option<u32>, message: &Message) -> bool {
                     return false;
                 };
                 match mark(&task, std::slice::from_ref(&wait), message) {
-                    Marked::Set => return true,
+                    Marked::Set => break 'walk,
                     Marked::Done => {}
                     Marked::Changed(waits) => {
                         node = task;
@@ -113,7 +128,7 @@ fn walk(first: Node, mut id: Option<u32>, message: &Message) -> bool {
             }
             Err(waits) => {
                 if fan_out(&node, waits, message) {
-                    return true;
+                    break;
                 }
                 // The task is done by now: asked again, it refuses.
                 continue;
@@ -122,12 +137,16 @@ fn walk(first: Node, mut id: Option<u32>, message: &Message) -> bool {
         // Brent's way to notice a circle: the anchor moves at each power of two.
         steps += 1;
         if is_same_node(&anchor, &node) {
-            return true;
+            break;
         }
         if steps == lap {
             (anchor, steps, lap) = (node.clone(), 0, lap * 2);
         }
     }
+    for (task, _) in &path {
+        count(task, message);
+    }
+    true
 }
 
 /// What a step of the walk came to.
@@ -179,6 +198,7 @@ fn fan_out(task: &Node, mut waits: Vec<Wait>, message: &Message) -> bool {
             .map(|wait| walk(wait.node.clone(), Some(wait.id), message))
             .fold(false, |any, one| any | one);
         if accepted {
+            count(task, message);
             return true;
         }
         match mark(task, &waits, message) {
@@ -215,8 +235,7 @@ fn ask(node: &Node, id: Option<u32>, message: &Message) -> Answer {
                 return Answer::Refused;
             };
             if !step.mark_running() && has_waits {
-                step.tell();
-                return Answer::Follow(all_waits(&mut state, message));
+                return Answer::Follow(all_waits(&mut state));
             }
             step.set_mark(true);
             Answer::Marked {
@@ -253,8 +272,7 @@ fn mark(task: &Node, seen: &[Wait], message: &Message) -> Marked {
     let is_unchanged = half.waits.len() == seen.len() && half.waits.iter().zip(seen).all(is_same);
     let has_waits = !half.waits.is_empty();
     if !step.mark_running() && has_waits && !is_unchanged {
-        step.tell();
-        return Marked::Changed(all_waits(&mut state, message));
+        return Marked::Changed(all_waits(&mut state));
     }
     step.set_mark(true);
     let wakes = step.is_in_foreign_future();

@@ -5,36 +5,44 @@
 //! scope drops it there and goes on as if it had raised the cancellation. The task itself is the outermost scope
 //! (`step.rs`).
 //!
-//! A scope that is one branch of a `join!` finds waits and yields that are not its own. While none was ever inside it,
-//! it looks for a request that went to those as a yield does (`step_flags.rs`).
+//! A scope that is one branch of a `join!` finds waits and yields that are not its own. While nothing inside of it can be
+//! told, it looks for a request that went to those as a yield does (`step_flags.rs`).
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
 
-use crate::events::with_task;
+use crate::events::with_step;
 use crate::exceptions::{Exception, Message, Result};
-use crate::step_flags::StepFlags;
 use crate::wait::take_mark;
 
 /// Runs the body of a scope.
 pub(crate) async fn poll_scope<T>(body: impl Future<Output = Result<T>>) -> Result<T> {
     let mut body = pin!(Some(body));
-    let mut place = Place::Unpolled;
+    // The step's count where the last poll has left the body in a foreign future, and nothing else.
+    let mut told = None;
     poll_fn(|cx| {
         let Some(running) = body.as_mut().as_pin_mut() else {
             return Poll::Pending;
         };
-        let mut message = match place {
-            Place::InForeignFuture { told } => told_elsewhere(told),
-            Place::Unpolled | Place::InLeaf => None,
-        };
+        let mut message = told.and_then(told_elsewhere);
         if message.is_none() {
             let outside = with_step(|step| step.set_in_leaf(false));
-            if let Poll::Ready(result) = running.poll(cx) {
-                return Poll::Ready(result);
+            let poll = running.poll(cx);
+            // A scope counts as a leaf for the one around it.
+            let is_leaf = poll.is_pending() || outside.is_some_and(|outside| outside);
+            let inside = with_step(|step| step.set_in_leaf(is_leaf));
+            if poll.is_ready() {
+                return poll;
             }
-            place = place.after(outside.is_some_and(|outside| outside));
+            let in_foreign = inside.is_some_and(|inside| !inside);
+            told = with_step(|step| {
+                in_foreign.then(|| {
+                    step.set_has_scope();
+                    step.seen()
+                })
+            })
+            .flatten();
             message = undeliverable();
         }
         let Some(message) = message else {
@@ -46,50 +54,9 @@ pub(crate) async fn poll_scope<T>(body: impl Future<Output = Result<T>>) -> Resu
     .await
 }
 
-/// Where the body of a scope is suspended.
-#[derive(Clone, Copy)]
-enum Place {
-    Unpolled,
-    /// And it was never anywhere else; what the step's count was.
-    InForeignFuture {
-        told: u16,
-    },
-    /// In something of the facade, at least once: that is told by itself.
-    InLeaf,
-}
-
-impl Place {
-    /// After a poll that suspends. `outside`: the step was in a leaf before.
-    fn after(self, outside: bool) -> Place {
-        let now = with_step(|step| {
-            let inside = step.set_in_leaf(true);
-            step.set_in_leaf(inside || outside);
-            if !inside {
-                step.set_has_scope();
-            }
-            match inside {
-                true => Place::InLeaf,
-                false => Place::InForeignFuture { told: step.told() },
-            }
-        });
-        match self {
-            Place::InLeaf => self,
-            Place::Unpolled | Place::InForeignFuture { .. } => now.unwrap_or(self),
-        }
-    }
-}
-
-fn with_step<R>(ask: impl FnOnce(&StepFlags) -> R) -> Option<R> {
-    with_task(|task| task.core().step().map(ask)).flatten()
-}
-
 /// Takes a request that went to the other branches while this one was suspended in a foreign future.
-fn told_elsewhere(told: u16) -> Option<Message> {
-    let is_told = with_task(|task| {
-        let _state = task.core().state.lock();
-        task.core().step().is_some_and(|step| step.told() != told)
-    });
-    is_told.filter(|is_told| *is_told)?;
+fn told_elsewhere(told: u8) -> Option<Message> {
+    with_step(|step| step.seen() != told).filter(|is_told| *is_told)?;
     take_mark(told)
 }
 
@@ -97,7 +64,7 @@ fn told_elsewhere(told: u16) -> Option<Message> {
 fn undeliverable() -> Option<Message> {
     let told = with_step(|step| {
         let is_stuck = step.began_marked() && !step.has_waits() && !step.is_yielding();
-        is_stuck.then(|| step.told())
+        is_stuck.then(|| step.seen())
     });
     take_mark(told??)
 }

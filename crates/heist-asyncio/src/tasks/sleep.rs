@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::events::{TimerHandle, get_running_loop, with_task};
+use crate::events::{TimerHandle, get_running_loop, with_step};
 use crate::exceptions::{Exception, Result};
 use crate::node::{CellRef, new_future};
 use crate::step_flags::StepFlags;
@@ -100,7 +100,7 @@ enum Yield {
     Begins,
     Yielded {
         /// What the step's count was, `[W7]`.
-        told: u16,
+        told: u8,
     },
 }
 
@@ -114,7 +114,7 @@ impl Future for Yield {
             };
             return Poll::Ready(Err(Exception::from_message(message)));
         }
-        let told = with_task(|task| task.core().step().map(StepFlags::begin_yield)).flatten();
+        let told = with_step(StepFlags::begin_yield);
         *self = Yield::Yielded {
             told: told.unwrap_or_default(),
         };

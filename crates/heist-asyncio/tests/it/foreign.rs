@@ -372,6 +372,132 @@ fn a_cancel_reaches_a_foreign_future_beside_a_branch_that_waits() {
     }
 }
 
+/// Cancels a task that waits for ever in one branch, and runs `scope` in another, up to its end.
+fn cancel_beside_a_wait<F>(scope: impl Fn() -> F + Clone + Send + Sync + 'static)
+where
+    F: Future<Output = asyncio::Result<()>> + Send + 'static,
+{
+    on_both(move || {
+        let scope = scope.clone();
+        async move {
+            let started = asyncio::Event::new();
+            let (starts, never) = (started.clone(), asyncio::Event::new());
+            let scope = scope();
+            let task = asyncio::create_task(async move {
+                starts.set();
+                let (waits, scope) = join!(never.wait(), scope);
+                assert!(waits.unwrap_err().is_cancelled());
+                scope
+            });
+            started.wait().await?;
+            passes(3).await;
+            task.cancel();
+            task.await
+        }
+    });
+}
+
+/// Holds to [K6]: the innermost scope raises it, and the code around that cleans up.
+#[test]
+fn a_cancel_is_raised_in_the_innermost_scope() {
+    cancel_beside_a_wait(|| {
+        asyncio::timeout(None, async |_| {
+            let result = asyncio::cancellable(pending::<()>()).await;
+            assert!(result.unwrap_err().is_cancelled());
+            asyncio::yield_now().await
+        })
+    });
+}
+
+/// Holds to [K6]: a scope that was suspended in a yield before is in a foreign future now.
+#[test]
+fn a_cancel_reaches_a_scope_that_has_waited_before() {
+    cancel_beside_a_wait(|| async {
+        let result = asyncio::timeout(None, async |_| {
+            asyncio::yield_now().await?;
+            pending::<()>().await;
+            Ok(())
+        });
+        assert!(result.await.unwrap_err().is_cancelled());
+        asyncio::yield_now().await
+    });
+}
+
+/// Holds to [K6]: a scope that is over leaves the one around it where it is, in a wait that is told by itself.
+#[test]
+fn a_cancel_is_raised_in_the_wait_beside_a_scope_that_is_over() {
+    cancel_beside_a_wait(|| {
+        asyncio::timeout(None, async |_| {
+            let event = asyncio::Event::new();
+            let (waits, over) = join!(event.wait(), asyncio::cancellable(async {}));
+            assert!(waits.unwrap_err().is_cancelled() && over.is_ok());
+            asyncio::yield_now().await
+        })
+    });
+}
+
+/// Holds to [K6]: a generator whose item was taken is suspended no more.
+#[test]
+fn a_cancel_reaches_a_scope_that_has_taken_an_item() {
+    cancel_beside_a_wait(|| async {
+        let result = asyncio::timeout(None, async |_| {
+            let items = asyncio::async_generator(|y| async move {
+                y.yield_(1).await?;
+                Ok(())
+            });
+            assert_eq!(items.anext().await?, Some(1));
+            pending::<()>().await;
+            Ok(())
+        });
+        assert!(result.await.unwrap_err().is_cancelled());
+        asyncio::yield_now().await
+    });
+}
+
+/// Holds to [K6]: a wait that is done when the request comes refuses it, and what it leaves is a mark, for the wait and
+/// the yield beside it once each; taken back, it is raised nowhere.
+#[test]
+fn a_cancel_that_is_refused_is_raised_once_or_undone() {
+    for undone in [false, true] {
+        run(async move {
+            let (event, order) = (asyncio::Event::new(), Record::new());
+            let (waited, seen) = (event.clone(), order.clone());
+            let task = asyncio::create_task(async move {
+                let waits = async {
+                    let result = waited.wait().await;
+                    seen.push(("waits", result.is_err()));
+                };
+                let yields = async {
+                    for _ in 0..3 {
+                        let result = asyncio::yield_now().await;
+                        seen.push(("yields", result.is_err()));
+                    }
+                };
+                join!(waits, yields);
+                asyncio::yield_now().await
+            });
+            asyncio::yield_now().await?;
+            event.set();
+            task.cancel();
+            if undone {
+                task.handle().uncancel();
+            }
+            task.await?;
+            let raised = order.get().into_iter().filter(|(_, raised)| *raised);
+            let raised: Vec<_> = raised.map(|(branch, _)| branch).collect();
+            assert_eq!(
+                raised,
+                if undone {
+                    vec![]
+                } else {
+                    vec!["waits", "yields"]
+                }
+            );
+            Ok(())
+        });
+    }
+}
+
 /// Holds to [K6]: the same beside one that yields, and beside another scope.
 #[test]
 fn a_cancel_reaches_a_foreign_future_beside_a_branch_that_yields() {

@@ -282,6 +282,26 @@ fn gather_gives_results_in_the_order_of_its_arguments() {
     });
 }
 
+/// The message went to what the children were awaiting, and they have swallowed it.
+#[test]
+fn a_cancelled_gather_of_children_that_return_has_no_message() {
+    run(async {
+        let task = asyncio::create_task(async {
+            let child = || async {
+                asyncio::sleep(ms(1)).await.ok();
+                Ok(1)
+            };
+            gather([child(), child()]).await
+        });
+        asyncio::yield_now().await?;
+        asyncio::yield_now().await?;
+        assert!(task.cancel_msg("stop"));
+        let error = task.await.unwrap_err();
+        assert_eq!((error.is_cancelled(), error.cancel_message()), (true, None));
+        Ok(())
+    });
+}
+
 /// CPython: test_tasks.GatherTestsBase.test_result_exception_success
 #[test]
 fn gather_may_give_exceptions_as_results() {
@@ -666,6 +686,20 @@ fn another_thread_may_run_a_coroutine_on_the_loop() {
         assert_eq!(future.result(None).unwrap(), 3);
         assert!(future.done());
     });
+}
+
+/// What it waits for is queued on the only worker.
+#[test]
+fn a_worker_may_block_for_a_coroutine_of_its_loop() {
+    let mut runner = asyncio::Runner::new().worker_threads(1);
+    let main = async {
+        let event_loop = asyncio::get_running_loop()?;
+        let three = asyncio::sleep_with(ms(1), 3);
+        let future = asyncio::run_coroutine_threadsafe(three, &event_loop)?;
+        future.result(None)
+    };
+    assert_eq!(runner.run(main).unwrap(), 3);
+    runner.close().unwrap();
 }
 
 /// CPython: test_tasks.RunCoroutineThreadsafeTests.test_run_coroutine_threadsafe_with_exception

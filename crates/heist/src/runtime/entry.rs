@@ -35,7 +35,8 @@ impl BlockOn {
 }
 
 pub trait EntersAsTask {
-    fn entry(&self) -> Run {
+    // Named so that no trait of a user's has it.
+    fn __heist_entry(&self) -> Run {
         Run
     }
 }
@@ -48,7 +49,7 @@ where
 }
 
 pub trait EntersHere {
-    fn entry(&self) -> BlockOn {
+    fn __heist_entry(&self) -> BlockOn {
         BlockOn
     }
 }

@@ -2,15 +2,16 @@
 //!
 //! Rules: `[U1]` the future lies in the caller's frame, and the task has a pointer to it, a [`Loan`]. `[U2]` While the
 //! loan is there the task alone touches the future, and the caller neither goes on nor unwinds; afterwards the caller
-//! alone does. `[U3]` A loan that goes before the future is done (the runtime has ended) leaves the rest to the caller's
-//! thread.
+//! alone does. `[U3]` The runtime is borrowed meanwhile, so it does not end, and nothing drops the task before its end: a
+//! handle, which borrows nothing, has no `run`. A caller that is a worker would wait for its loan, which lies in a queue
+//! that is drained when the last worker has left.
 //!
 //! Tests: `tests/it/run.rs`.
 
 #![expect(unsafe_code, reason = "a task has a pointer to a future that borrows")]
 
 use super::spawning::Options;
-use super::{Handle, Runtime, Scheduler};
+use super::{Runtime, Scheduler};
 use crate::scheduler::local::block_thread_on;
 use crate::scheduler::worker::block_in_place;
 use crate::sync::{Condvar, Mutex};
@@ -53,46 +54,26 @@ impl Runtime {
         F::Output: Send,
     {
         if let Scheduler::CurrentThread(_) = self.handle.parts.scheduler {
-            // Not the handle's, which leaves the driving to others.
-            return self.block_on(future);
-        }
-        self.handle.run(future)
-    }
-}
-
-impl Handle {
-    /// As [`Runtime::run`]; on a current-thread runtime as [`block_on`](Self::block_on) here.
-    ///
-    /// If the runtime ends meanwhile, the future is polled by the calling thread from then on.
-    ///
-    /// # Panics
-    ///
-    /// If the future panics.
-    #[track_caller]
-    pub fn run<F>(&self, future: F) -> F::Output
-    where
-        F: Future + Send,
-        F::Output: Send,
-    {
-        if let Scheduler::CurrentThread(_) = self.parts.scheduler {
             return self.block_on(future);
         }
         let options = Options::here();
         let mut output = None;
         {
-            let mut future = pin!(async { output = Some(future.await) });
+            // Pinned before: an async block would hold what it awaits a second time.
+            let mut future = pin!(future);
+            let mut future = pin!(async { output = Some(future.as_mut().await) });
             let ended = {
                 // Dropped last: [U2] holds whatever happens here.
                 let returned = Returned::default();
                 let loan = Loan::new(future.as_mut(), &returned);
-                let task = self.spawn_with(loan, options);
+                let task = self.handle.spawn_with(loan, options);
                 block_in_place(|| block_thread_on(task))
             };
             match ended {
                 Ok(()) => {}
                 Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
                 // [U3]
-                Err(_) => self.block_on(future),
+                Err(error) => unreachable!("a task that nobody can abort: {error}"),
             }
         }
         output.expect("the future is done")
