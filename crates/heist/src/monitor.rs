@@ -201,7 +201,7 @@ impl Watch {
         let tried = shared.home.n_tried();
         if tried.is_none() || tried != self.suspects.0 {
             self.suspects = (tried, now);
-        } else if now.since(self.suspects.1) > crate::clock::tsc::Scale::get().ticks_in(PATIENCE)
+        } else if now.since(self.suspects.1) > shared.home.between_tries(PATIENCE)
             && shared.has_tries_left()
         {
             self.suspects.1 = now;
