@@ -1,9 +1,9 @@
 //! Cancellation of futures that are not the facade's: a socket's read, a channel, any crate's future.
 //!
-//! Such a future cannot be told. So each scope of the facade looks after polling its body: where a cancel is
-//! pending, no wait of ours is registered and no yield is pending, the body is suspended in a foreign future. The
-//! scope drops it there and goes on as if it had raised the cancellation. The task itself is the outermost scope
-//! (`step.rs`).
+//! Such a future cannot be told. So each scope of the facade looks after polling its body: where a cancel was
+//! pending when the step began, no wait of ours is registered and no yield is pending, the body is suspended in a
+//! foreign future. The scope drops it there and goes on as if it had raised the cancellation. The task itself is the
+//! outermost scope (`step.rs`), where there is no other.
 //!
 //! A scope that is one branch of a `join!` finds waits and yields that are not its own. While nothing inside of it can be
 //! told, it looks for a request that went to those as a yield does (`step_flags.rs`).

@@ -3,7 +3,8 @@
 //! Rules: `[S1]` a task cancelled before its first step never starts: its coroutine is dropped unpolled; `[S2]` the
 //! coroutine is gone before the task is done; `[S3]` a mark that is still set when the coroutine returns a value
 //! cancels the task, and one that is set when it raises is overruled; `[S4]` a coroutine suspended in a foreign
-//! future with a mark set is dropped there, and the task is cancelled; `[S5]` a panic is an exception.
+//! future with a mark set is dropped there, and the task is cancelled, unless a scope is in between, which raises the
+//! cancel in a step of its own; `[S5]` a panic is an exception.
 
 use std::any::Any;
 use std::future::Future;
