@@ -268,7 +268,7 @@ impl Home {
         };
         runnable.stamp_wake(coarse(Scale::get().ticks().0));
         self.heavy.push(runnable);
-        self.after_remote_push();
+        self.after_push_behind();
     }
 
     /// What a spare should not run. A suspect may be light: it waits for the first regular worker.
@@ -278,7 +278,7 @@ impl Home {
         }
         runnable.stamp_wake(coarse(Scale::get().ticks().0));
         self.suspects.push(runnable);
-        self.after_remote_push();
+        self.after_push_behind();
     }
 
     /// What is to run when nothing light is ready.
@@ -377,8 +377,22 @@ impl Home {
 
     fn after_remote_push(&self) {
         self.wake_after_remote_push();
-        // ORDERING: SeqCst after the SeqCst fence of the wake: either we see the home abandoned, or
-        // whoever abandons it sees our push, [S7].
+        self.help_if_abandoned();
+    }
+
+    /// The same for what a spare takes only where it is let [W5]: one that watches beside tasks that compute a
+    /// millisecond at a time would be woken at the end of each.
+    fn after_push_behind(&self) {
+        if !self.wake_sleeper() && self.spare.takes_heavy() {
+            self.wake_spare();
+        }
+        self.help_if_abandoned();
+    }
+
+    /// After a SeqCst fence that comes after a push.
+    fn help_if_abandoned(&self) {
+        // ORDERING: SeqCst after the fence: either we see the home abandoned, or whoever abandons it sees our push,
+        // [S7].
         if self.abandoned.load(SeqCst) {
             self.help();
         }
@@ -387,16 +401,21 @@ impl Home {
     /// Unparks a worker for what was pushed to the injector, or to the queue of a worker that
     /// computes, if one is needed.
     pub(crate) fn wake_after_remote_push(&self) {
+        if !self.wake_sleeper() {
+            self.wake_spare();
+        }
+    }
+
+    /// Issues a SeqCst fence, and unparks a regular worker if one is needed and there is one.
+    fn wake_sleeper(&self) -> bool {
+        // Gone before anybody looks at it again: whoever moves out may wait for it, and a second look would wait
+        // behind that one.
         let mut resident = None;
         let worker = self.idle.after_remote_push(|| self.poller(&mut resident));
-        match worker {
-            Some(worker) => unpark(resident.as_deref(), worker),
-            None => {
-                // Whoever moves out may wait for it, and a second look would wait behind that one.
-                drop(resident);
-                self.wake_spare();
-            }
+        if let Some(worker) = worker {
+            unpark(resident.as_deref(), worker);
         }
+        worker.is_some()
     }
 
     /// After a push and a SeqCst fence: wakes the spare if only it could come for it [W3].

@@ -139,6 +139,31 @@ fn a_suspect_waits_for_a_regular_worker() {
     home.vacate();
 }
 
+/// A spare that watches beside tasks that compute sleeps on while they go on, unless it may take them: holds to \[W5\].
+#[test]
+fn what_is_heavy_does_not_wake_a_spare_that_leaves_it() {
+    let (home, epoch) = Home::acquire(1, false);
+    home.set_resident(Arc::new(Nobody));
+    let spawn = || {
+        let task = NewTask::new(std::future::pending::<()>(), home);
+        task.runnable.weight().fix_heavy();
+        home.spawn(epoch, task, details());
+    };
+    assert!(home.begin_heavy(), "the only worker computes");
+    home.spare.announce_sleep();
+    spawn();
+    assert!(home.spare.wants_wake(), "it sleeps");
+    home.spare.announce_sleep();
+    home.spare.set_has_another(true);
+    assert!(home.spare.set_takes_heavy(true));
+    spawn();
+    assert!(!home.spare.wants_wake(), "it was woken");
+    home.end_heavy();
+    home.registry.close_and_abort_all();
+    home.abandon();
+    home.vacate();
+}
+
 #[test]
 fn stamps_are_never_zero() {
     assert_eq!(coarse(0), 1);
