@@ -171,7 +171,7 @@ impl Watch {
                 let details = shared.home.registry.details(task);
                 stalls.push(Stall {
                     task,
-                    site: details.as_ref().map(|details| details.site),
+                    site: details.as_ref().map(|details| details.birth.site),
                     name: details.and_then(|details| details.name),
                     worker,
                     lasted: Duration::from_nanos(scale.nanos(lasted)),

@@ -20,7 +20,7 @@ pub(crate) type PanicHook = Arc<dyn Fn(&JoinError) + Send + Sync>;
 #[derive(Clone, Debug)]
 pub struct Stall {
     pub(crate) task: Id,
-    pub(crate) name: Option<Arc<String>>,
+    pub(crate) name: Option<Arc<str>>,
     pub(crate) site: Option<&'static Location<'static>>,
     pub(crate) worker: usize,
     pub(crate) lasted: Duration,
@@ -35,7 +35,7 @@ impl Stall {
 
     /// The name that it was spawned with.
     pub fn name(&self) -> Option<&str> {
-        self.name.as_ref().map(|name| name.as_str())
+        self.name.as_deref()
     }
 
     /// Where it was spawned; `None` where it ended while it was being looked up.
@@ -120,7 +120,7 @@ mod said {
             target: "heist",
             task = %id,
             name = details.name(),
-            site = %details.site,
+            site = %details.birth.site,
             "goes behind light tasks from now on: {why}",
         );
     }

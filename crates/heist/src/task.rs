@@ -48,6 +48,7 @@
 mod cell;
 mod id;
 mod join;
+mod memory;
 mod polled;
 mod raw;
 mod registry;
@@ -64,8 +65,9 @@ pub use join::{AbortHandle, JoinError, JoinHandle};
 pub use stateful::{State, Stateful};
 
 pub(crate) use id::CurrentTask;
+pub(crate) use memory::Keeping;
 pub(crate) use raw::{NewTask, Runnable, TaskRef};
-pub(crate) use registry::{Closed, Details, Kind, Listed, Own, Registry, TOGETHER};
+pub(crate) use registry::{Birth, Closed, Details, Kind, Listed, Own, Registry, TOGETHER};
 pub(crate) use state::Phase;
 pub(crate) use stateful::NewStateful;
 pub(crate) use weight::{Class, Weight};

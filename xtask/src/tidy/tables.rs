@@ -59,6 +59,10 @@ pub(super) const UNSAFE_FILES: &[(&str, &str)] = &[
         "one allocation holds header and future; the state word says who may touch which part",
     ),
     (
+        "crates/heist/src/task/memory.rs",
+        "memory by its layout, used again by the thread that freed it",
+    ),
+    (
         "crates/heist/src/task/raw.rs",
         "the type-erased task: reference count, poll, drop and free through a vtable",
     ),

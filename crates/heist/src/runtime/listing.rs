@@ -111,7 +111,7 @@ impl TaskInfo {
 
     /// Where it was spawned.
     pub fn spawn_site(&self) -> &'static Location<'static> {
-        self.details.site
+        self.details.birth.site
     }
 
     /// Where it is in its life.
@@ -121,13 +121,13 @@ impl TaskInfo {
 
     /// It is a blocking call, not a future.
     pub fn is_blocking(&self) -> bool {
-        self.details.kind() == Kind::Blocking
+        self.details.birth.kind() == Kind::Blocking
     }
 
     /// The time from its spawn to the listing; where a task spawned it, from the begin of that
     /// task's poll.
     pub fn age(&self) -> Duration {
-        let ticks = self.listed.since(self.details.born());
+        let ticks = self.listed.since(self.details.birth.born());
         Duration::from_nanos(Scale::get().nanos(ticks))
     }
 }

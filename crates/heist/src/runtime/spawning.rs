@@ -5,8 +5,8 @@ use crate::blocking::Call;
 use crate::budget;
 use crate::scheduler::{Home, worker};
 use crate::task::{
-    Details, Id, JoinError, JoinHandle, Kind, NewStateful, NewTask, Runnable, Schedule, State,
-    Stateful, Weight,
+    Birth, Details, Id, JoinError, JoinHandle, Kind, NewStateful, NewTask, Runnable, Schedule,
+    State, Stateful, Weight,
 };
 use std::any::Any;
 use std::panic::Location;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     pub(crate) site: &'static Location<'static>,
-    pub(crate) name: Option<Arc<String>>,
+    pub(crate) name: Option<Arc<str>>,
     /// Never to be taken for a computation.
     pub(crate) interactive: bool,
 }
@@ -36,7 +36,10 @@ impl Options {
     /// Made where it is used: what is written and read at once should not go through memory.
     #[inline(always)]
     pub(super) fn details(self, kind: Kind) -> Details {
-        Details::new(kind, self.site, budget::about_now(), self.name)
+        Details {
+            birth: Birth::new(kind, self.site, budget::about_now()),
+            name: self.name,
+        }
     }
 }
 
@@ -330,7 +333,7 @@ where
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Builder {
-    name: Option<Arc<String>>,
+    name: Option<Arc<str>>,
     interactive: bool,
 }
 
@@ -343,7 +346,7 @@ impl Builder {
     /// Names the tasks that this builder spawns.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(Arc::new(name.into()));
+        self.name = Some(name.into().into());
         self
     }
 

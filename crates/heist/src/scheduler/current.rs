@@ -6,8 +6,9 @@
 use super::Home;
 use super::local::LocalCore;
 use super::worker::Core;
-use crate::task::{Closed, Details, Id, Own, Runnable, TaskRef};
+use crate::task::{Birth, Closed, Details, Id, Own, Runnable, TaskRef};
 use std::cell::{Cell, RefCell};
+use std::mem::ManuallyDrop;
 
 /// What a thread can work for.
 #[derive(Debug)]
@@ -18,22 +19,27 @@ pub(crate) enum Current {
 }
 
 thread_local! {
-    static CURRENT: RefCell<Current> = const { RefCell::new(Current::Nothing) };
+    /// Never dropped: then it is there for other thread-locals' destructors, and no look at it has to ask. Whoever
+    /// puts something in takes it out again.
+    static CURRENT: RefCell<ManuallyDrop<Current>> =
+        const { RefCell::new(ManuallyDrop::new(Current::Nothing)) };
     /// Which shards of a registry this thread uses, and how often it has.
     static SHARD: Cell<(usize, usize)> = const { Cell::new((usize::MAX, 0)) };
 }
 
 /// Puts something else in the thread's place, and returns what was there.
 pub(crate) fn replace(current: Current) -> Current {
-    let mut new = Some(current);
-    let old = CURRENT.try_with(|slot| slot.replace(new.take().expect("called once")));
-    // In a destructor of another thread-local the place may be gone: the thread works for nobody.
-    old.unwrap_or(Current::Nothing)
+    ManuallyDrop::into_inner(CURRENT.replace(ManuallyDrop::new(current)))
 }
 
-/// The place is gone: the thread is ending.
-pub(crate) fn is_gone() -> bool {
-    CURRENT.try_with(|_| ()).is_err()
+/// Calls `f` with the place.
+#[inline(always)]
+fn with_place<R>(f: impl FnOnce(&RefCell<ManuallyDrop<Current>>) -> R) -> R {
+    // `LocalKey::with` is the same, but the compiler leaves it a call.
+    match CURRENT.try_with(f) {
+        Ok(answer) => answer,
+        Err(_) => unreachable!("what is never dropped is always there"),
+    }
 }
 
 /// Calls `f` with the worker that this thread plays, if it plays one.
@@ -56,9 +62,7 @@ pub(crate) fn with_local<R>(f: impl FnOnce(&mut LocalCore) -> R) -> Option<R> {
 
 #[inline]
 fn with_current<R>(f: impl FnOnce(&mut Current) -> Option<R>) -> Option<R> {
-    // In destructors of other thread-locals ours may be gone: such a thread works for nobody.
-    let answer = CURRENT.try_with(|current| f(&mut current.borrow_mut()));
-    answer.ok().flatten()
+    with_place(|current| f(&mut current.borrow_mut()))
 }
 
 /// Queues on this thread, or gives the runnable back if the thread does not work for `home`.
@@ -88,13 +92,12 @@ pub(crate) fn push_back(home: &'static Home, runnable: Runnable) -> Result<(), R
 fn push_with(home: &'static Home, runnable: Runnable, back: bool) -> Result<(), Runnable> {
     let mut slot = Some(runnable);
     let mut must_be_seen = false;
-    // Wakers may be woken in destructors of other thread-locals, when ours is gone.
-    let wake = CURRENT.try_with(|current| {
+    let wake = with_place(|current| {
         // A waker of another runtime that is woken while this one is being stepped: not ours.
         let Ok(mut current) = current.try_borrow_mut() else {
             return false;
         };
-        match &mut *current {
+        match &mut **current {
             Current::Worker(core) if core.works_for(home) => {
                 let runnable = slot.take().expect("just filled");
                 let computes = core.computes();
@@ -116,18 +119,44 @@ fn push_with(home: &'static Home, runnable: Runnable, back: bool) -> Result<(), 
         None => {
             match wake {
                 // It must not wait for the end of a heavy poll [S3].
-                Ok(true) if must_be_seen => home.wake_after_remote_push(),
-                Ok(true) => home.wake_after_local_push(),
-                _ => {}
+                true if must_be_seen => home.wake_after_remote_push(),
+                true => home.wake_after_local_push(),
+                false => {}
             }
             Ok(())
         }
     }
 }
 
+/// A task that is not registered yet, without a name.
+#[derive(Debug)]
+pub(crate) struct Newborn {
+    pub(crate) runnable: Runnable,
+    pub(crate) registered: TaskRef,
+    pub(crate) birth: Birth,
+}
+
+/// Registers and queues a light task on the worker that this thread plays for `home`, in one visit. Gives it back where
+/// that takes more than usual.
+#[inline]
+pub(crate) fn start(home: &'static Home, epoch: u64, newborn: Newborn) -> Result<(), Newborn> {
+    let wake = with_place(|current| {
+        let Ok(mut current) = current.try_borrow_mut() else {
+            return Err(newborn);
+        };
+        match &mut **current {
+            Current::Worker(core) if core.works_for(home) => core.start(epoch, newborn),
+            _ => Err(newborn),
+        }
+    })?;
+    if wake {
+        home.wake_after_local_push();
+    }
+    Ok(())
+}
+
 /// Takes a task into the registry of `home`: into the shard of the worker that this thread plays for
 /// it, else into a shared one.
-#[inline]
 pub(crate) fn insert(
     home: &'static Home,
     epoch: u64,
@@ -137,12 +166,12 @@ pub(crate) fn insert(
     let mut slot = Some((task, details));
     let inserted = with_own(home, |own| {
         let (task, details) = slot.take().expect("just filled");
-        let collected = own.should_collect().then(|| own.collect());
-        (own.insert(epoch, task, details), collected)
+        let collected = own.is_due().then(|| own.collect());
+        (own.insert_named(epoch, task, details), collected)
     });
     match (inserted, slot) {
-        // What was collected is dropped here, where user code may run.
-        (Some((inserted, _collected)), _) => inserted,
+        // What was collected, or refused, is dropped here, where user code may run.
+        (Some((inserted, _collected)), _) => inserted.map_err(|_refused| Closed),
         (None, Some((task, details))) => home.registry.insert(shard_hint(), epoch, task, details),
         (None, None) => unreachable!("what was taken was inserted"),
     }
@@ -152,35 +181,35 @@ pub(crate) fn insert(
 /// worker remember to give it in; `None` if this thread plays no worker.
 #[inline]
 pub(crate) fn release(home: &'static Home, id: Id) -> Option<bool> {
-    if let Some(released) = with_own(home, |own| own.holds(id).then(|| own.release(id))).flatten() {
-        return Some(released);
-    }
-    if id.is_unregistered() {
-        return Some(false);
-    }
-    let full =
-        with_worker(|core| core.works_for(home).then(|| core.complete_foreign(id))).flatten()?;
+    let (released, full) = with_place(|current| {
+        let mut current = current.try_borrow_mut().ok()?;
+        match &mut **current {
+            Current::Worker(core) if core.works_for(home) => Some(core.release(id)),
+            Current::Local(core) if core.works_for(home) => {
+                let own = core.own.as_mut()?;
+                own.holds(id).then(|| (own.release(id), None))
+            }
+            _ => None,
+        }
+    })?;
     if let Some(shard) = full {
         // PANIC: the drop of a joiner's waker is user code; the task's end catches what it throws.
         drop(home.registry.collect(shard));
     }
-    Some(false)
+    Some(released)
 }
 
 /// Calls `f` with the shard of the worker that this thread plays for `home`, if it has one.
-#[inline]
 fn with_own<R>(home: &'static Home, f: impl FnOnce(&mut Own) -> R) -> Option<R> {
-    let answer = CURRENT.try_with(|current| {
+    with_place(|current| {
         let mut current = current.try_borrow_mut().ok()?;
-        let own = match &mut *current {
+        let own = match &mut **current {
             Current::Worker(core) if core.works_for(home) => core.own.as_mut()?,
             Current::Local(core) if core.works_for(home) => core.own.as_mut()?,
             _ => return None,
         };
         Some(f(own))
-    });
-    // In destructors of other thread-locals ours may be gone: such a thread works for nobody.
-    answer.ok().flatten()
+    })
 }
 
 /// Shared shards of a registry that one thread uses in turn: so it seldom meets those who complete

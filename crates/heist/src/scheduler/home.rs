@@ -13,7 +13,7 @@
 //!
 //! Tests: `scheduler/tests/home.rs`, `tests/it/shutdown.rs`.
 
-use super::current::{self, SHARDS_A_THREAD};
+use super::current::{self, Newborn, SHARDS_A_THREAD};
 use super::fork::Forks;
 use super::idle::Idle;
 use super::record::Record;
@@ -28,7 +28,8 @@ use crate::sync::{
     AtomicBool, AtomicU64, AtomicUsize, CachePadded, RwLock, RwLockReadGuard, fence,
 };
 use crate::task::{
-    Details, Id, JoinError, JoinHandle, NewTask, Registry, Runnable, Schedule, TaskRef, Weight,
+    Birth, Details, Id, JoinError, JoinHandle, NewTask, Registry, Runnable, Schedule, TaskRef,
+    Weight,
 };
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -184,13 +185,44 @@ impl Home {
         registered: TaskRef,
         details: Details,
     ) {
+        match details.name {
+            None => self.start_plain(
+                Newborn {
+                    runnable,
+                    registered,
+                    birth: details.birth,
+                },
+                epoch,
+            ),
+            Some(_) => self.start_anywhere(epoch, runnable, registered, details),
+        }
+    }
+
+    fn start_plain(&'static self, newborn: Newborn, epoch: u64) {
+        self.judge_site(&newborn.runnable, newborn.birth);
+        if let Err(newborn) = current::start(self, epoch, newborn) {
+            let details = Details {
+                birth: newborn.birth,
+                name: None,
+            };
+            self.start_anywhere(epoch, newborn.runnable, newborn.registered, details);
+        }
+    }
+
+    #[cold]
+    fn start_anywhere(
+        &'static self,
+        epoch: u64,
+        runnable: Runnable,
+        registered: TaskRef,
+        details: Details,
+    ) {
         if let Some(runnable) = self.register(epoch, runnable, registered, details) {
             self.schedule_new(runnable);
         }
     }
 
     /// Registers a task. After shutdown there is nothing to run: its future is dropped here.
-    #[inline]
     pub(crate) fn register(
         &'static self,
         epoch: u64,
@@ -198,15 +230,21 @@ impl Home {
         registered: TaskRef,
         details: Details,
     ) -> Option<Runnable> {
-        let site = Sites::place_of(details.site, runnable.type_address());
-        runnable.weight().set_site(site);
-        if self.sites.is_heavy(site) {
-            runnable.weight().begin_heavy();
-        }
+        self.judge_site(&runnable, details.birth);
         // Closed: the runnable goes, and with it the future.
         let id = current::insert(self, epoch, registered, details).ok()?;
         runnable.set_id(id);
         Some(runnable)
+    }
+
+    /// A task from a heavy site is heavy from birth.
+    #[inline]
+    fn judge_site(&self, runnable: &Runnable, birth: Birth) {
+        let site = Sites::place_of(birth.site, runnable.type_address());
+        runnable.weight().set_site(site);
+        if self.sites.is_heavy(site) {
+            runnable.weight().begin_heavy();
+        }
     }
 
     /// A worker is in a poll that is long already. If it is a first one, more of its kind may follow.

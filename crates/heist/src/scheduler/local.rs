@@ -25,7 +25,7 @@ use crate::metrics::{Counter, WorkerCounters, WorkerMetrics};
 use crate::report::PanicHook;
 use crate::sync::atomic::Ordering::{AcqRel, Relaxed, Release};
 use crate::sync::{AtomicBool, Mutex, thread};
-use crate::task::{CurrentTask, Details, JoinError, JoinHandle, NewTask, Own, Runnable};
+use crate::task::{CurrentTask, Details, JoinError, JoinHandle, Keeping, NewTask, Own, Runnable};
 use std::collections::VecDeque;
 use std::fmt;
 use std::pin::{Pin, pin};
@@ -227,6 +227,7 @@ impl LocalShared {
         let _driving = Driving {
             shared: self,
             previous: Some(current::replace(Current::Local(core))),
+            _keeping: Keeping::begin(),
         };
         self.drive(future)
     }
@@ -368,15 +369,7 @@ impl LocalShared {
     /// Drops every task. Nobody drives, and nobody will. On the owner's thread, if there is one.
     pub(crate) fn close(self: &Arc<Self>) {
         let core = self.core.lock().take();
-        let Some(mut core) = core else { return };
-        if current::is_gone() {
-            // In a destructor of another thread-local: wakes go to the injector instead.
-            self.home.registry.close_and_abort_all();
-            core.ready.drain(..).for_each(drop);
-            self.home.abandon();
-            drop(core);
-            return self.home.vacate();
-        }
+        let Some(core) = core else { return };
         // Wakes of futures that are dropped below go to the core's queue.
         let previous = current::replace(Current::Local(core));
         self.home.registry.close_and_abort_all();
@@ -424,6 +417,7 @@ impl fmt::Debug for LocalShared {
 struct Driving<'a> {
     shared: &'a Arc<LocalShared>,
     previous: Option<Current>,
+    _keeping: Keeping,
 }
 
 impl Drop for Driving<'_> {

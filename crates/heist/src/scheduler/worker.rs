@@ -7,11 +7,13 @@
 //!
 //! `block_in_place` hands the core to another thread meanwhile (`in_place.rs`).
 //!
-//! What a spare does instead is in `worker/spare.rs`.
+//! What a spare does instead is in `worker/spare.rs`, what the worker does for the registry of tasks in
+//! `worker/registered.rs`.
 //!
 //! Tests: `tests/it/`; the spare's in `tests/it/rescue.rs`.
 
 mod in_place;
+mod registered;
 mod spare;
 
 pub(crate) use in_place::block_in_place;
@@ -26,7 +28,7 @@ use super::slice::{self, Asked, Long};
 use crate::budget;
 use crate::clock::{self, tsc::Ticks};
 use crate::sync::atomic::Ordering::Relaxed;
-use crate::task::{CurrentTask, Id, Own, Runnable, TOGETHER, TaskRef};
+use crate::task::{CurrentTask, Id, Keeping, Own, Runnable, TOGETHER};
 use spare::{hand_over, park_spare, refuses, stand_aside};
 use std::fmt;
 use std::sync::Arc;
@@ -132,42 +134,6 @@ impl Core {
         while let Some(runnable) = self.queue.pop() {
             drop(runnable);
         }
-    }
-
-    /// Gives in what it has completed of others', and answers what others have completed of its own. To be
-    /// dropped where user code may run.
-    fn collect(&mut self) -> Vec<TaskRef> {
-        let full = self.give_in();
-        let mut completed = self.own.as_mut().map_or_else(Vec::new, Own::collect);
-        if let Some(shard) = full {
-            completed.extend(self.shared.home.registry.collect(shard));
-        }
-        completed
-    }
-
-    /// A task that is not of its shard is about to complete here. The answer is a shard that somebody should
-    /// collect.
-    #[inline]
-    pub(super) fn complete_foreign(&mut self, id: Id) -> Option<usize> {
-        self.foreign.push(id);
-        self.remote().counters.foreign.one_more();
-        match self.foreign.len() < TOGETHER {
-            true => None,
-            false => self.give_in(),
-        }
-    }
-
-    /// Gives in what it has completed of others'. The answer is a shard that somebody should collect; to ignore it is
-    /// to leave that to the next.
-    fn give_in(&mut self) -> Option<usize> {
-        if self.foreign.is_empty() {
-            return None;
-        }
-        // First: whoever collects them sees that they are counted no more.
-        self.remote().counters.foreign.given_in();
-        let full = self.shared.home.registry.give_in(&self.foreign);
-        self.foreign.clear();
-        full
     }
 
     #[inline]
@@ -600,6 +566,22 @@ fn park(shared: &Arc<Shared>) {
     }
 }
 
+/// Where the core is while a thread plays the worker. However that ends, it goes back to where the next one finds it.
+struct Place<'a> {
+    shared: &'a Arc<Shared>,
+    idx: usize,
+    previous: Option<Current>,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let previous = self.previous.take().unwrap_or(Current::Nothing);
+        if let Current::Worker(core) = current::replace(previous) {
+            *self.shared.remotes[self.idx].core.lock() = Some(core);
+        }
+    }
+}
+
 /// Plays worker `idx` until the role is lost or the runtime shuts down.
 pub(super) fn run(shared: &Arc<Shared>, idx: usize) {
     let Some(mut core) = shared.remotes[idx].core.lock().take() else {
@@ -617,8 +599,13 @@ pub(super) fn run(shared: &Arc<Shared>, idx: usize) {
         .then(|| slice::ask_shorter(slice::SPARE))
         .flatten();
     let mut long = Long::new(shared.time_slices && !is_spare);
-    let previous = current::replace(Current::Worker(core));
+    let place = Place {
+        shared,
+        idx,
+        previous: Some(current::replace(Current::Worker(core))),
+    };
     let _role = fork::begin_role();
+    let _keeping = Keeping::begin();
     let mut leaves = false;
     while !leaves && !shared.is_shut_down() {
         // Before it takes anything: nobody would see it held up.
@@ -660,9 +647,7 @@ pub(super) fn run(shared: &Arc<Shared>, idx: usize) {
     if leaves {
         hand_over(shared);
     }
-    if let Current::Worker(core) = current::replace(previous) {
-        *shared.remotes[idx].core.lock() = Some(core);
-    }
+    drop(place);
     if leaves {
         shared.spare_is_free(idx);
     }

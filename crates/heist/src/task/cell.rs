@@ -16,15 +16,17 @@
     reason = "the stage is a union whose tag is the state word"
 )]
 
-use super::JoinError;
 use super::id::Id;
 use super::raw::Vtable;
 use super::state::State;
 use super::weight::Weight;
+use super::{JoinError, memory};
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::{AtomicU32, AtomicU64, UnsafeCell};
+use std::alloc::Layout;
 use std::mem::ManuallyDrop;
 use std::pin::Pin;
+use std::ptr::NonNull;
 use std::task::{Context, Poll, Waker};
 
 /// The front of every cell.
@@ -100,14 +102,18 @@ pub(super) struct Cell<F: Future, S> {
 }
 
 impl<F: Future, S> Cell<F, S> {
-    pub(super) fn new(future: F, scheduler: S, vtable: &'static Vtable) -> Box<Self> {
-        Box::new(Self {
+    pub(super) fn new(future: F, scheduler: S, vtable: &'static Vtable) -> NonNull<Self> {
+        let cell = memory::allocate(Layout::new::<Self>()).cast::<Self>();
+        let new = Self {
             header: Header::new(vtable, State::newborn()),
             scheduler,
             stage: UnsafeCell::new(Stage {
                 future: ManuallyDrop::new(future),
             }),
-        })
+        };
+        // SAFETY: it was allocated for such a cell.
+        unsafe { cell.write(new) };
+        cell
     }
 
     /// A cell for a task without a join handle, whose future is still to come.

@@ -21,33 +21,49 @@ pub struct Id(u64);
 const SHARD_SHIFT: u32 = 32;
 /// Where the shard ends and the generation begins.
 const GENERATION_SHIFT: u32 = 40;
+const LAST_GENERATION: u32 = (1 << (u64::BITS - GENERATION_SHIFT)) - 1;
+
+/// The generation after this one: from 1 on, so that no id is 0, as far as there is room for it.
+#[inline]
+pub(super) fn generation_after(generation: u32) -> u32 {
+    match generation {
+        LAST_GENERATION => 1,
+        generation => generation + 1,
+    }
+}
 
 impl Id {
+    #[inline]
     pub(super) fn new(generation: u32, shard: u8, index: u32) -> Self {
-        // The lowest generation is 1, so no id is 0.
-        let generation = u64::from(generation % ((1 << 24) - 1) + 1);
+        debug_assert!((1..=LAST_GENERATION).contains(&generation));
+        let generation = u64::from(generation);
         Self(
             (generation << GENERATION_SHIFT) | (u64::from(shard) << SHARD_SHIFT) | u64::from(index),
         )
     }
 
     /// The task was refused by its registry: it has no slot.
+    #[inline]
     pub(crate) fn is_unregistered(self) -> bool {
         self.0 == 0
     }
 
+    #[inline]
     pub(crate) fn from_bits(bits: u64) -> Self {
         Self(bits)
     }
 
+    #[inline]
     pub(crate) fn to_bits(self) -> u64 {
         self.0
     }
 
+    #[inline]
     pub(super) fn shard(self) -> usize {
         ((self.0 >> SHARD_SHIFT) & 0xff) as usize
     }
 
+    #[inline]
     pub(super) fn index(self) -> usize {
         (self.0 & 0xffff_ffff) as usize
     }

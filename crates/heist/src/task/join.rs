@@ -136,7 +136,7 @@ pub(crate) enum Failure {
 pub(crate) struct PanicFailure {
     /// In a mutex only to be `Sync`, so that the error is.
     payload: std::sync::Mutex<Box<dyn Any + Send>>,
-    name: Option<Arc<String>>,
+    name: Option<Arc<str>>,
     site: Option<&'static Location<'static>>,
 }
 
@@ -161,7 +161,7 @@ impl JoinError {
 
     pub(super) fn panic(id: Id, payload: Box<dyn Any + Send>, details: Option<Details>) -> Self {
         let (name, site) = match details {
-            Some(details) => (details.name, Some(details.site)),
+            Some(details) => (details.name, Some(details.birth.site)),
             None => (None, None),
         };
         let failure = PanicFailure {

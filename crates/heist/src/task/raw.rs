@@ -15,7 +15,8 @@ use super::id::Id;
 use super::join::{Failure, JoinError};
 use super::polled::{self, Polled};
 use super::state::{Finish, Idle, JoinDropped, Phase, Start, Wake};
-use super::{Schedule, Weight, waker};
+use super::{Schedule, Weight, memory, waker};
+use std::alloc::Layout;
 use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
@@ -99,7 +100,7 @@ impl<T> NewTask<T> {
         S: Schedule + Clone,
     {
         let cell = Cell::new(future, scheduler, VtableOf::<F, S>::BOXED);
-        let header = NonNull::from(Box::leak(cell)).cast::<Header>();
+        let header = cell.cast::<Header>();
         // The count that `Snapshot::newborn` says: one for each of these.
         Self {
             runnable: Runnable(TaskRef(header)),
@@ -632,7 +633,11 @@ unsafe fn drop_output<F: Future, S: Schedule>(header: NonNull<Header>) {
 ///
 /// See [`Vtable::dealloc`].
 unsafe fn dealloc<F: Future, S>(header: NonNull<Header>) {
-    // SAFETY: the pointer came from a leaked box of this type, and nobody refers to it any more.
-    let cell = unsafe { Box::from_raw(header.cast::<Cell<F, S>>().as_ptr()) };
-    ignore_panic(|| drop(cell));
+    let cell = header.cast::<Cell<F, S>>();
+    ignore_panic(|| {
+        // SAFETY: the cell is of this type, and nobody refers to it any more.
+        unsafe { cell.drop_in_place() }
+    });
+    // SAFETY: `Cell::new` allocated it for this type, and nobody refers to it any more.
+    unsafe { memory::free(cell.cast(), Layout::new::<Cell<F, S>>()) };
 }

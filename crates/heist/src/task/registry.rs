@@ -17,7 +17,7 @@ mod own;
 
 pub(crate) use own::Own;
 
-use super::id::Id;
+use super::id::{self, Id};
 use super::raw::TaskRef;
 use super::state::Phase;
 use crate::clock::tsc::Ticks;
@@ -26,6 +26,7 @@ use given_in::{GivenIn, MANY};
 use own::Kept;
 use slab::Slab;
 use std::any::Any;
+use std::collections::HashMap;
 use std::panic::Location;
 use std::sync::Arc;
 
@@ -38,30 +39,20 @@ pub(crate) enum Kind {
     Blocking,
 }
 
-/// What is remembered of a task for people.
-#[derive(Clone, Debug)]
-pub(crate) struct Details {
+/// What is remembered of every task for people.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Birth {
     pub(crate) site: &'static Location<'static>,
     /// When it was born, with the kind in the lowest bit: a million entries should be small.
     born: u64,
-    /// Behind a thin pointer: most tasks have no name, and the entry should be small.
-    #[expect(clippy::rc_buffer, reason = "a thin pointer in every entry")]
-    pub(crate) name: Option<Arc<String>>,
 }
 
-impl Details {
+impl Birth {
     #[inline]
-    #[expect(clippy::rc_buffer, reason = "as in the entry")]
-    pub(crate) fn new(
-        kind: Kind,
-        site: &'static Location<'static>,
-        born: Ticks,
-        name: Option<Arc<String>>,
-    ) -> Self {
+    pub(crate) fn new(kind: Kind, site: &'static Location<'static>, born: Ticks) -> Self {
         Self {
             site,
             born: (born.0 << 1) | u64::from(kind == Kind::Blocking),
-            name,
         }
     }
 
@@ -75,9 +66,18 @@ impl Details {
     pub(crate) fn born(&self) -> Ticks {
         Ticks(self.born >> 1)
     }
+}
 
+/// The same, and its name.
+#[derive(Clone, Debug)]
+pub(crate) struct Details {
+    pub(crate) birth: Birth,
+    pub(crate) name: Option<Arc<str>>,
+}
+
+impl Details {
     pub(crate) fn name(&self) -> Option<&str> {
-        self.name.as_ref().map(|name| name.as_str())
+        self.name.as_deref()
     }
 }
 
@@ -85,16 +85,19 @@ impl Details {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Closed;
 
+/// A million of them should be small: few tasks have a name, which is elsewhere.
 #[derive(Debug)]
 struct Entry {
     task: TaskRef,
-    details: Details,
+    birth: Birth,
 }
 
 #[derive(Debug)]
 struct Shard {
     idx: u8,
     entries: Slab<Entry>,
+    /// Of those that have one, by their index.
+    names: HashMap<usize, Arc<str>>,
     closed: bool,
     /// Which of the home's residents may insert: spawns through the handle of an earlier one are
     /// refused.
@@ -107,6 +110,7 @@ impl Shard {
         Self {
             idx,
             entries: Slab::new(),
+            names: HashMap::new(),
             closed: true,
             epoch: 0,
             generation: 0,
@@ -114,20 +118,39 @@ impl Shard {
     }
 
     #[inline]
-    fn insert(&mut self, epoch: u64, task: TaskRef, details: Details) -> Result<Id, TaskRef> {
+    fn insert(&mut self, epoch: u64, task: TaskRef, birth: Birth) -> Result<Id, TaskRef> {
         if self.closed || self.epoch != epoch {
             return Err(task);
         }
-        self.generation = self.generation.wrapping_add(1);
-        let index = self.entries.insert(Entry { task, details });
+        self.generation = id::generation_after(self.generation);
+        let index = self.entries.insert(Entry { task, birth });
         let index = u32::try_from(index).expect("four billion tasks in one shard");
         Ok(Id::new(self.generation, self.idx, index))
+    }
+
+    /// The same for a task that may have a name.
+    fn insert_named(&mut self, epoch: u64, task: TaskRef, details: Details) -> Result<Id, TaskRef> {
+        let id = self.insert(epoch, task, details.birth)?;
+        if let Some(name) = details.name {
+            self.names.insert(id.index(), name);
+        }
+        Ok(id)
     }
 
     /// The entry's reference passes to the caller.
     #[inline]
     fn remove(&mut self, index: usize) -> Option<TaskRef> {
+        if !self.names.is_empty() {
+            self.names.remove(&index);
+        }
         self.entries.try_remove(index).map(|entry| entry.task)
+    }
+
+    fn details(&self, index: usize, entry: &Entry) -> Details {
+        Details {
+            birth: entry.birth,
+            name: self.names.get(&index).cloned(),
+        }
     }
 
     /// Closed, and of all that is in it, those who completed it have given it in.
@@ -235,7 +258,7 @@ impl Registry {
     ) -> Result<Id, Closed> {
         let common = &self.shared[hint % self.shared.len()];
         let mut shard = common.shard.lock();
-        let inserted = shard.insert(epoch, task, details);
+        let inserted = shard.insert_named(epoch, task, details);
         let due = shard.generation % SOME == 0 && common.given_in.has_some();
         let completed = due.then(|| common.given_in.collect(&mut shard));
         drop(shard);
@@ -308,7 +331,7 @@ impl Registry {
         }
         let find = |shard: &mut Shard| {
             let entry = shard.entries.get(id.index())?;
-            (entry.task.id() == id).then(|| entry.details.clone())
+            (entry.task.id() == id).then(|| shard.details(id.index(), entry))
         };
         if let Some(shard) = self.shared.get(id.shard()) {
             return shard.visit(find);
@@ -370,7 +393,7 @@ impl Registry {
     pub(crate) fn n_async(&self) -> usize {
         let mut n_async = 0;
         self.visit_all(|shard| {
-            let kinds = shard.entries.iter().map(|(_, entry)| entry.details.kind());
+            let kinds = shard.entries.iter().map(|(_, entry)| entry.birth.kind());
             n_async += kinds.filter(|&kind| kind == Kind::Async).count();
         });
         n_async
@@ -393,19 +416,17 @@ impl Registry {
     /// A copy of the entry of every task of this epoch that is alive, a shard at a time.
     pub(crate) fn list(&self, epoch: u64) -> Vec<Listed> {
         let mut listed = Vec::new();
-        let list = |entry: &Entry| {
-            let phase = entry.task.phase();
-            // It may wait to be given in.
-            (phase != Phase::Complete).then(|| Listed {
-                id: entry.task.id(),
-                details: entry.details.clone(),
-                phase,
-            })
-        };
         self.visit_all(|shard| {
-            if shard.is_of(epoch) {
-                listed.extend(shard.entries.iter().filter_map(|(_, entry)| list(entry)));
-            }
+            let entries = shard.entries.iter().filter(|_| shard.is_of(epoch));
+            listed.extend(entries.filter_map(|(index, entry)| {
+                let phase = entry.task.phase();
+                // It may wait to be given in.
+                (phase != Phase::Complete).then(|| Listed {
+                    id: entry.task.id(),
+                    details: shard.details(index, entry),
+                    phase,
+                })
+            }));
         });
         listed
     }

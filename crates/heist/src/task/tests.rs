@@ -4,6 +4,8 @@
 mod cell;
 #[cfg(heist_loom)]
 mod loom;
+#[cfg(not(any(heist_loom, heist_plain_memory)))]
+mod memory;
 #[cfg(not(heist_loom))]
 mod registry;
 #[cfg(not(heist_loom))]

@@ -5,7 +5,7 @@ use crate::clock::tsc::{Scale, Ticks};
 use crate::scheduler::Home;
 use crate::scheduler::home::{Resident, coarse};
 use crate::scheduler::record::Record;
-use crate::task::{Details, JoinError, JoinHandle, Kind, NewTask, Schedule};
+use crate::task::{Birth, Details, JoinError, JoinHandle, Kind, NewTask, Schedule};
 use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,10 @@ impl Resident for Nobody {
 }
 
 fn details() -> Details {
-    Details::new(Kind::Async, Location::caller(), Ticks::default(), None)
+    Details {
+        birth: Birth::new(Kind::Async, Location::caller(), Ticks::default()),
+        name: None,
+    }
 }
 
 #[test]

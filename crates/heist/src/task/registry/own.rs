@@ -13,7 +13,7 @@
 //! Tests: `task/tests/registry.rs`, `task/tests/loom.rs`.
 
 use super::given_in::{GivenIn, MANY};
-use super::{Closed, Details, Id, Shard, TaskRef};
+use super::{Birth, Details, Id, Shard, TaskRef};
 use crate::sync::biased::{Guest, Owner, biased};
 use crate::sync::{CachePadded, Mutex};
 use std::sync::Arc;
@@ -35,16 +35,28 @@ impl Own {
         usize::from(self.idx)
     }
 
-    /// Takes a task in.
+    /// Takes a task in, or gives it back where the shard is closed.
     #[inline]
     pub(crate) fn insert(
         &mut self,
         epoch: u64,
         task: TaskRef,
+        birth: Birth,
+    ) -> Result<Id, TaskRef> {
+        self.spawned += 1;
+        self.shard.with(|shard| shard.insert(epoch, task, birth))
+    }
+
+    /// The same for a task that may have a name.
+    pub(crate) fn insert_named(
+        &mut self,
+        epoch: u64,
+        task: TaskRef,
         details: Details,
-    ) -> Result<Id, Closed> {
-        let inserted = self.shard.with(|shard| shard.insert(epoch, task, details));
-        inserted.map_err(|_refused| Closed)
+    ) -> Result<Id, TaskRef> {
+        self.spawned += 1;
+        self.shard
+            .with(|shard| shard.insert_named(epoch, task, details))
     }
 
     #[inline]
@@ -60,20 +72,17 @@ impl Own {
         task.map(std::mem::forget).is_some()
     }
 
-    /// Asked at every spawn. It looks seldom: the count is in a cache line that thieves write.
+    /// Asked before every insert: the worker should collect first. It looks seldom: how many were given in is in a
+    /// cache line that thieves write.
     #[inline]
-    pub(crate) fn should_collect(&mut self) -> bool {
-        self.spawned += 1;
-        if self.spawned < SOME {
-            return false;
-        }
-        self.spawned = 0;
-        self.given_in.has_some()
+    pub(crate) fn is_due(&self) -> bool {
+        self.spawned >= SOME
     }
 
     /// What was given in. To be dropped where user code may run.
     #[cold]
     pub(crate) fn collect(&mut self) -> Vec<TaskRef> {
+        self.spawned = 0;
         match self.given_in.has_some() {
             false => Vec::new(),
             true => self.shard.with(|shard| self.given_in.collect(shard)),

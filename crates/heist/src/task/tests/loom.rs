@@ -5,7 +5,7 @@ use crate::clock::tsc::Ticks;
 use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
 use crate::sync::{AtomicUsize, Mutex};
 use crate::task::{
-    Closed, Details, Id, JoinError, Kind, NewStateful, NewTask, Registry, Runnable, Schedule,
+    Birth, Details, Id, JoinError, Kind, NewStateful, NewTask, Registry, Runnable, Schedule,
     TaskRef, Weight,
 };
 use loom::sync::Arc;
@@ -334,12 +334,13 @@ impl Schedule for Registered {
 impl Registered {
     /// As `Home::spawn`.
     fn spawn(&self, epoch: u64, token: Token) {
-        self.spawn_in(token, |task, details| {
-            self.0.1.insert(0, epoch, task, details)
+        self.spawn_in(token, |task, birth| {
+            let details = Details { birth, name: None };
+            self.0.1.insert(0, epoch, task, details).ok()
         });
     }
 
-    fn spawn_in(&self, token: Token, insert: impl FnOnce(TaskRef, Details) -> Result<Id, Closed>) {
+    fn spawn_in(&self, token: Token, insert: impl FnOnce(TaskRef, Birth) -> Option<Id>) {
         let future = async move {
             let _held = token;
             std::future::pending::<()>().await;
@@ -350,18 +351,13 @@ impl Registered {
             join,
         } = NewTask::new(future, self.clone());
         drop(join);
-        let details = Details::new(
-            Kind::Async,
-            std::panic::Location::caller(),
-            Ticks::default(),
-            None,
-        );
-        match insert(registered, details) {
-            Ok(id) => {
+        let site = std::panic::Location::caller();
+        match insert(registered, Birth::new(Kind::Async, site, Ticks::default())) {
+            Some(id) => {
                 runnable.set_id(id);
                 self.schedule(runnable);
             }
-            Err(_) => drop(runnable),
+            None => drop(runnable),
         }
     }
 }
@@ -403,7 +399,7 @@ fn own_spawn_against_shutdown() {
         let spawner = {
             let (scheduler, token) = (scheduler.clone(), Token(count.clone()));
             thread::spawn(move || {
-                scheduler.spawn_in(token, |task, details| own.insert(epoch, task, details));
+                scheduler.spawn_in(token, |task, birth| own.insert(epoch, task, birth).ok());
                 own
             })
         };
@@ -428,7 +424,7 @@ fn completing_elsewhere_against_collecting() {
         let count = Arc::new(AtomicUsize::new(0));
         let mut own = scheduler.0.1.lend(0).expect("nobody has it");
         let token = Token(count.clone());
-        scheduler.spawn_in(token, |task, details| own.insert(epoch, task, details));
+        scheduler.spawn_in(token, |task, birth| own.insert(epoch, task, birth).ok());
         let runnable = scheduler.0.0.next().expect("just spawned");
         // Elsewhere: its future is dropped, and the task completes.
         let elsewhere = thread::spawn(move || drop(runnable));

@@ -2,11 +2,14 @@
 
 use super::support::Queue;
 use crate::clock::tsc::Ticks;
-use crate::task::{Details, Id, Kind, NewTask, Own, Phase, Registry, Runnable};
+use crate::task::{Birth, Details, Id, Kind, NewTask, Own, Phase, Registry, Runnable};
 use std::panic::Location;
 
 fn details(kind: Kind) -> Details {
-    Details::new(kind, Location::caller(), Ticks::default(), None)
+    Details {
+        birth: Birth::new(kind, Location::caller(), Ticks::default()),
+        name: None,
+    }
 }
 
 fn insert(registry: &Registry, epoch: u64, hint: usize) -> Option<Runnable> {
@@ -29,7 +32,7 @@ fn insert(registry: &Registry, epoch: u64, hint: usize) -> Option<Runnable> {
 fn spawn_on(own: &mut Own, epoch: u64) -> Runnable {
     let task = NewTask::new(std::future::pending::<()>(), Queue::new());
     drop(task.join);
-    let inserted = own.insert(epoch, task.registered, details(Kind::Async));
+    let inserted = own.insert_named(epoch, task.registered, details(Kind::Async));
     task.runnable.set_id(inserted.unwrap());
     task.runnable
 }
@@ -102,7 +105,7 @@ fn a_worker_has_a_shard_of_its_own() {
     assert!(!registry.is_drained(), "it is open");
     registry.close_and_abort_all();
     let refused = NewTask::new(std::future::pending::<()>(), Queue::new());
-    let inserted = own.insert(epoch, refused.registered, details(Kind::Async));
+    let inserted = own.insert_named(epoch, refused.registered, details(Kind::Async));
     assert!(inserted.is_err(), "[R1]");
     registry.take_back(own);
     assert!(registry.is_drained() && registry.lend(0).is_some());
@@ -119,22 +122,62 @@ fn what_is_given_in_is_collected_before_it_is_much() {
     for number in 1..=5000 {
         let task = NewTask::new(std::future::pending::<()>(), queue.clone());
         let id: Id = own
-            .insert(epoch, task.registered, details(Kind::Async))
+            .insert_named(epoch, task.registered, details(Kind::Async))
             .unwrap();
         task.runnable.set_id(id);
         // As a completion elsewhere.
         drop((task.runnable, task.join));
         assert!(!registry.release(id));
-        // Asked at each spawn, it looks at one in 64.
-        let others_did = number % 1024 == 0;
-        assert_eq!(own.should_collect(), number % 64 == 0 && !others_did);
+        assert_eq!(own.is_due(), number >= 64);
     }
     assert!(
         queue.references() < 1100,
         "cells are freed by those who give in"
     );
     drop(own.collect());
+    assert!(!own.is_due());
     assert_eq!(queue.references(), 1);
+    registry.take_back(own);
+}
+
+/// A name goes with its task: the next one in the slot has none.
+#[test]
+fn names_are_of_the_tasks_that_have_one() {
+    let registry = Registry::new(1);
+    let epoch = registry.reopen();
+    let mut own = registry.lend(0).expect("nobody has it");
+    let named = || Details {
+        name: Some("it".into()),
+        ..details(Kind::Async)
+    };
+    let spawn = || NewTask::new(std::future::pending::<()>(), Queue::new());
+    let (mine, others) = (spawn(), spawn());
+    let id = own.insert_named(epoch, mine.registered, named()).unwrap();
+    mine.runnable.set_id(id);
+    let other = registry.insert(0, epoch, others.registered, named());
+    let other = other.unwrap();
+    others.runnable.set_id(other);
+    for id in [id, other] {
+        assert_eq!(registry.details(id).unwrap().name(), Some("it"));
+    }
+    let names = || {
+        registry
+            .list(epoch)
+            .into_iter()
+            .map(|task| task.details.name)
+    };
+    assert!(names().all(|name| name.as_deref() == Some("it")));
+    assert!(own.release(id) && registry.release(other));
+    let next = [
+        spawn_on(&mut own, epoch),
+        insert(&registry, epoch, 0).unwrap(),
+    ];
+    assert_eq!(next[0].id().index(), id.index());
+    assert!(names().all(|name| name.is_none()));
+    assert_eq!(names().count(), 2);
+    for task in [mine.runnable, others.runnable] {
+        std::mem::forget(task);
+    }
     registry.take_back(own);
 }
 
@@ -196,7 +239,7 @@ fn what_was_given_in_after_the_close_is_collected_by_the_next_resident() {
     let spawn = || NewTask::new(std::future::pending::<()>(), queue.clone());
     let (here, elsewhere) = (spawn(), spawn());
     let details = || details(Kind::Async);
-    let mine = own.insert(epoch, here.registered, details()).unwrap();
+    let mine = own.insert_named(epoch, here.registered, details()).unwrap();
     let others = registry.insert(0, epoch, elsewhere.registered, details());
     let others = others.unwrap();
     registry.close_and_abort_all();
