@@ -7,8 +7,9 @@
 //! due fires, the rest sinks to finer levels. Each slot knows its earliest deadline exactly, so the
 //! wheel wakes nobody for mere bookkeeping, and timers are exact although slots are wide.
 //!
-//! Lists are linked by slab indices. An entry belongs to whoever armed it, from `insert` until
-//! `remove`, also after it has fired.
+//! A slot is an array of deadlines and keys, so that taking it apart waits for no entry in memory: in lists that are
+//! linked through the entries each is read before the next can be, three times until it fires. An entry belongs to
+//! whoever armed it, from `insert` until `remove`, also after it has fired.
 //!
 //! Tests: `driver/tests/wheel.rs` holds it to a `BTreeMap`.
 
@@ -21,7 +22,8 @@ const SLOTS: usize = 64;
 const SLOT_BITS: u32 = 6;
 /// The width of a slot of level 0, as a shift.
 const BASE_SHIFT: u32 = 14;
-const NIL: u32 = u32::MAX;
+/// Room for so many timers a slot keeps when it has been emptied.
+const ROOM: usize = 16;
 
 /// The name of an armed timer, valid until it is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,22 +47,38 @@ pub(crate) struct Fired {
 
 #[derive(Debug)]
 struct Entry {
-    deadline: Nanos,
     /// Equal deadlines fire in the order of arming.
     sequence: u64,
-    previous: u32,
-    next: u32,
-    /// `level * 64 + slot`; meaningless once fired.
+    /// Where it is in its slot; meaningless once fired, as the place.
+    position: u32,
+    /// `level * 64 + slot`.
     place: u16,
     fired: bool,
     waker: Option<Waker>,
 }
 
+/// An armed timer in its slot.
 #[derive(Clone, Copy, Debug)]
+struct Armed {
+    deadline: Nanos,
+    key: u32,
+}
+
+#[derive(Debug)]
 struct Slot {
-    head: u32,
+    /// In no order.
+    armed: Vec<Armed>,
     /// A lower bound of the deadlines in the slot: exact unless the earliest was removed.
     earliest: Nanos,
+}
+
+impl Slot {
+    const fn new() -> Self {
+        Self {
+            armed: Vec::new(),
+            earliest: Nanos::MAX,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -81,15 +99,11 @@ pub(crate) struct Wheel {
 
 impl Wheel {
     pub(crate) fn new() -> Self {
-        let slot = Slot {
-            head: NIL,
-            earliest: Nanos::MAX,
-        };
         Self {
             entries: Slab::new(),
             levels: Box::new(std::array::from_fn(|_| Level {
                 occupied: 0,
-                slots: [slot; SLOTS],
+                slots: [const { Slot::new() }; SLOTS],
             })),
             now: 0,
             next_sequence: 0,
@@ -103,17 +117,15 @@ impl Wheel {
     /// With more than four billion timers.
     pub(crate) fn insert(&mut self, deadline: Nanos, waker: Waker) -> TimerKey {
         let key = self.entries.insert(Entry {
-            deadline,
             sequence: self.next_sequence,
-            previous: NIL,
-            next: NIL,
+            position: 0,
             place: 0,
             fired: false,
             waker: Some(waker),
         });
         self.next_sequence += 1;
         let key = u32::try_from(key).expect("more than 2^32 timers in one wheel");
-        self.link(key);
+        self.link(Armed { deadline, key });
         TimerKey(key)
     }
 
@@ -216,40 +228,34 @@ impl Wheel {
         (level as usize, digit)
     }
 
-    fn link(&mut self, key: u32) {
-        let deadline = self.entry(key).deadline;
-        let (level_idx, slot_idx) = self.place(deadline);
+    fn link(&mut self, armed: Armed) {
+        let (level_idx, slot_idx) = self.place(armed.deadline);
         let level = &mut self.levels[level_idx];
         level.occupied |= 1 << slot_idx;
         let slot = &mut level.slots[slot_idx];
-        let head = std::mem::replace(&mut slot.head, key);
-        slot.earliest = slot.earliest.min(deadline);
-        let entry = self.entry(key);
+        let position = slot.armed.len() as u32;
+        slot.armed.push(armed);
+        slot.earliest = slot.earliest.min(armed.deadline);
+        let entry = self.entry(armed.key);
+        entry.position = position;
         entry.place = (level_idx * SLOTS + slot_idx) as u16;
-        entry.previous = NIL;
-        entry.next = head;
-        if head != NIL {
-            self.entry(head).previous = key;
-        }
     }
 
     fn unlink(&mut self, key: u32) {
         let entry = self.entry(key);
-        let (previous, next, place) = (entry.previous, entry.next, usize::from(entry.place));
-        if next != NIL {
-            self.entry(next).previous = previous;
-        }
-        if previous != NIL {
-            self.entry(previous).next = next;
-            return;
-        }
+        let (position, place) = (entry.position, usize::from(entry.place));
         let level = &mut self.levels[place / SLOTS];
         let slot = &mut level.slots[place % SLOTS];
-        debug_assert_eq!(slot.head, key);
-        slot.head = next;
-        if next == NIL {
-            slot.earliest = Nanos::MAX;
-            level.occupied &= !(1 << (place % SLOTS));
+        let removed = slot.armed.swap_remove(position as usize);
+        debug_assert_eq!(removed.key, key);
+        match slot.armed.get(position as usize) {
+            Some(&moved) => self.entry(moved.key).position = position,
+            None if slot.armed.is_empty() => {
+                slot.earliest = Nanos::MAX;
+                slot.armed.shrink_to(ROOM);
+                level.occupied &= !(1 << (place % SLOTS));
+            }
+            None => {}
         }
     }
 
@@ -257,32 +263,36 @@ impl Wheel {
     /// some that were due had no room and are due still.
     fn empty_slot(
         &mut self,
-        level: usize,
-        slot: usize,
+        level_idx: usize,
+        slot_idx: usize,
         last: usize,
         fired: &mut Vec<Fired>,
     ) -> bool {
-        let level = &mut self.levels[level];
-        level.occupied &= !(1 << slot);
-        level.slots[slot].earliest = Nanos::MAX;
-        let mut key = std::mem::replace(&mut level.slots[slot].head, NIL);
-        let now = self.now;
+        let level = &mut self.levels[level_idx];
+        level.occupied &= !(1 << slot_idx);
+        let slot = std::mem::replace(&mut level.slots[slot_idx], Slot::new());
+        let mut all = slot.armed;
         let mut more = false;
-        while key != NIL {
-            let entry = &mut self.entries[key as usize];
-            let next = entry.next;
-            if entry.deadline > now || fired.len() >= last {
-                more |= entry.deadline <= now;
-                self.link(key);
-            } else {
-                entry.fired = true;
-                fired.extend(entry.waker.take().map(|waker| Fired {
-                    deadline: entry.deadline,
-                    sequence: entry.sequence,
-                    waker,
-                }));
+        for &armed in &all {
+            if armed.deadline > self.now || fired.len() >= last {
+                more |= armed.deadline <= self.now;
+                self.link(armed);
+                continue;
             }
-            key = next;
+            let entry = self.entry(armed.key);
+            entry.fired = true;
+            fired.extend(entry.waker.take().map(|waker| Fired {
+                deadline: armed.deadline,
+                sequence: entry.sequence,
+                waker,
+            }));
+        }
+        // The room is for those who come next, unless some have come already.
+        let slot = &mut self.levels[level_idx].slots[slot_idx];
+        if slot.armed.capacity() == 0 {
+            all.clear();
+            all.shrink_to(ROOM);
+            slot.armed = all;
         }
         more
     }
