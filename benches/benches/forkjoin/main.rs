@@ -7,7 +7,7 @@ mod beside;
 mod pool;
 mod recursions;
 
-use crate::pool::{Chili, Forte, Heist, Pool, Rayon, Serial};
+use crate::pool::{Chili, Forte, Heist, HeistHelps, Pool, Rayon, Serial};
 use heist_benches::runner::{self, Case, Entry, Measured, Options, Outcome};
 use heist_benches::sample::Sample;
 use heist_benches::table::Figure;
@@ -43,6 +43,7 @@ fn case<W: Workload>() -> Case {
         figures: vec![W::FIGURE],
         entries: vec![
             entry::<W, Heist>(),
+            entry::<W, HeistHelps>(),
             entry::<W, Rayon>(),
             entry::<W, Chili>(),
             entry::<W, Forte>(),

@@ -67,6 +67,44 @@ impl Pool for Heist {
     }
 }
 
+/// heist, whose workers help the calling thread.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HeistHelps(&'static heist::runtime::Runtime);
+
+impl Pool for HeistHelps {
+    const NAME: &'static str = "heist, install";
+
+    type Scope<'s> = ();
+
+    fn with_workers(workers: usize) -> Self {
+        static RUNTIME: OnceLock<heist::runtime::Runtime> = OnceLock::new();
+        Self(RUNTIME.get_or_init(|| {
+            let mut builder = heist::runtime::Builder::new_multi_thread();
+            let builder = builder.worker_threads((workers - 1).max(1));
+            builder.build().expect("the runtime starts")
+        }))
+    }
+
+    fn enter<R, F>(self, f: F) -> R
+    where
+        R: Send + 'static,
+        F: FnOnce(&mut ()) -> R + Send + 'static,
+    {
+        self.0.install(|| f(&mut ()))
+    }
+
+    #[inline]
+    fn join<A, B, RA, RB>((): &mut (), a: A, b: B) -> (RA, RB)
+    where
+        A: FnOnce(&mut ()) -> RA + Send,
+        B: FnOnce(&mut ()) -> RB + Send,
+        RA: Send,
+        RB: Send,
+    {
+        heist::parallel::join(|| a(&mut ()), || b(&mut ()))
+    }
+}
+
 /// rayon.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rayon(&'static rayon::ThreadPool);

@@ -17,8 +17,10 @@
 //!
 //! On a worker of a multi-thread runtime: in the closure of [`compute`](crate::compute), and in tasks.
 //! From async code, call `compute` and await it, so that nothing that waits for IO waits for the
-//! computation. Elsewhere (a thread of your own, the future of `block_on`, `spawn_blocking`, a
-//! current-thread runtime) the same closures run one after the other on the caller.
+//! computation. On a thread that is none of the runtime's, call
+//! [`Runtime::install`](crate::runtime::Runtime::install): it computes right there, with the workers' help. Elsewhere
+//! (another thread without that, the future of `block_on`, `spawn_blocking`, a current-thread runtime) the same closures
+//! run one after the other on the caller.
 //!
 //! # What is promised
 //!

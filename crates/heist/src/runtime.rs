@@ -18,6 +18,7 @@
 mod drive;
 #[doc(hidden)]
 pub mod entry;
+mod install;
 mod listing;
 mod run;
 mod shutdown;

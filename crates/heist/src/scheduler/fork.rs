@@ -6,7 +6,8 @@
 //!
 //! A seat belongs to a thread and not to a worker: `block_in_place` hands the worker on while jobs of
 //! the old thread lie in its frames. So a thread takes a seat from its home when it first forks, and
-//! gives it back when it stops playing the worker. Seats are never freed, as homes are not.
+//! gives it back when it stops playing the worker. A thread that is none of the runtime's may take one, too, and runs
+//! jobs only while it waits for one of its own. Seats are never freed, as homes are not.
 //!
 //! # Rules
 //!
@@ -194,7 +195,7 @@ impl Work {
     }
 }
 
-/// The calling thread's seat; `None` where nobody would take a job: on threads that play no worker.
+/// The calling thread's seat; `None` where nobody would take a job: on threads that play no worker and take no part.
 #[inline]
 pub(crate) fn here() -> Option<&'static Seat> {
     match SEAT.try_with(Cell::get) {
@@ -225,7 +226,14 @@ fn sit_down() -> Option<&'static Seat> {
     Some(seat)
 }
 
-/// The thread stops playing a worker when this is dropped.
+/// The calling thread, which plays no worker of `home`, forks for its workers.
+pub(crate) fn take_part(home: &'static Home) -> Role {
+    Role {
+        outer: SEAT.replace(home.forks.take_seat(Some(home))),
+    }
+}
+
+/// The thread stops playing a worker, or taking part, when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Role {
     outer: Option<&'static Seat>,

@@ -523,6 +523,11 @@ fn linger(shared: &Arc<Shared>) -> bool {
     }
 }
 
+/// Whether this thread plays a worker of `home`.
+pub(crate) fn plays_worker_of(home: &'static Home) -> bool {
+    current::with_worker(|core| core.works_for(home)) == Some(true)
+}
+
 /// Blocks until there may be something to do.
 fn park(shared: &Arc<Shared>) {
     // PANIC: the drop of a joiner's waker is user code; the task's end catches what it throws.

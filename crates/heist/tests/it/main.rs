@@ -5,6 +5,7 @@
 mod abort;
 mod blocking;
 mod fairness;
+mod install;
 mod io;
 mod local;
 mod metrics;
