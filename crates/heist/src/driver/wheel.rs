@@ -99,12 +99,15 @@ pub(crate) struct Wheel {
 
 impl Wheel {
     pub(crate) fn new() -> Self {
+        // One by one: together they are large for a stack.
+        let levels = (0..LEVELS).map(|_| Level {
+            occupied: 0,
+            slots: [const { Slot::new() }; SLOTS],
+        });
+        let levels: Box<[Level]> = levels.collect();
         Self {
             entries: Slab::new(),
-            levels: Box::new(std::array::from_fn(|_| Level {
-                occupied: 0,
-                slots: [const { Slot::new() }; SLOTS],
-            })),
+            levels: levels.try_into().expect("as many as there are"),
             now: 0,
             next_sequence: 0,
         }
