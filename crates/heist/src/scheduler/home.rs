@@ -599,7 +599,9 @@ impl Home {
         self.found_heavy.fetch_add(1, Relaxed);
         let id = crate::task::try_id();
         if let Some((id, details)) = id.and_then(|id| Some((id, self.registry.details(id)?))) {
-            report::heavy(id, &details, why);
+            // PANIC: who hears of it is user code; the panic hook has spoken.
+            let report = AssertUnwindSafe(|| report::heavy(id, &details, why));
+            let _ = catch_unwind(report);
         }
     }
 }

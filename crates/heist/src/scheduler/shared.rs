@@ -280,6 +280,10 @@ impl Shared {
             if !free.contains(&spare) {
                 free.push(spare);
                 self.home.spare.set_has_another(true);
+                if self.home.spare.takes_heavy() {
+                    // It was the last one, and left what is heavy alone [W5].
+                    self.unpark_worker(self.spare_idx());
+                }
             }
         } else if self.is_unplayed(worker) {
             // It was put in charge again as it left, and no thread plays it: the next call starts one.

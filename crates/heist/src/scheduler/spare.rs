@@ -24,7 +24,8 @@
 //!
 //! - **\[W5\]** It takes nothing heavy, unless every regular worker seems to be blocked: what they wait for may be
 //!   queued behind them. Then the monitor lets it. The last one that is left does not, nor does it try tasks that
-//!   may turn out to compute.
+//!   may turn out to compute. What it takes depends on two words; whoever changes one to say that it may looks at the
+//!   other after that, and unparks it if both do.
 //!
 //! Tests: `scheduler/tests/loom.rs`, `tests/it/rescue.rs`.
 
@@ -114,6 +115,9 @@ impl Spare {
     pub(crate) fn set_takes_heavy(&self, takes_heavy: bool) -> bool {
         // ORDERING: SeqCst, for the single order.
         let before = self.takes_heavy.swap(takes_heavy, SeqCst);
+        // loom knows no order but that of fences.
+        #[cfg(heist_loom)]
+        fence(SeqCst);
         takes_heavy && !before
     }
 
@@ -123,10 +127,14 @@ impl Spare {
         self.takes_heavy.load(SeqCst) && self.has_another()
     }
 
-    /// Says whether there is another one to take over [W5].
+    /// Says whether there is another one to take over [W5]. If there is, the caller must look whether the one in charge
+    /// takes what is heavy from now on, and then unpark it.
     pub(crate) fn set_has_another(&self, has_another: bool) {
         // ORDERING: SeqCst, for the single order.
         self.has_another.store(has_another, SeqCst);
+        // loom knows no order but that of fences.
+        #[cfg(heist_loom)]
+        fence(SeqCst);
     }
 
     /// Whether there is another one to take over: the last one takes no risks [W5].

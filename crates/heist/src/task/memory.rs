@@ -22,7 +22,7 @@ const ALIGN: usize = 16;
 const MOST: usize = 1 << 20;
 
 /// What a thread keeps, by size.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Kept {
     blocks: [Vec<NonNull<u8>>; CLASSES],
     bytes: usize,
@@ -46,10 +46,7 @@ impl Keeping {
         let is_outermost = KEPT.with_borrow_mut(|here| {
             let begins = here.is_none() && !cfg!(heist_plain_memory);
             if begins {
-                **here = Some(Kept {
-                    blocks: [const { Vec::new() }; CLASSES],
-                    bytes: 0,
-                });
+                **here = Some(Kept::default());
             }
             begins
         });
@@ -59,13 +56,22 @@ impl Keeping {
 
 impl Drop for Keeping {
     fn drop(&mut self) {
-        if !self.is_outermost {
-            return;
+        if self.is_outermost {
+            drop(KEPT.with_borrow_mut(|here| here.take()));
         }
-        let Some(kept) = KEPT.with_borrow_mut(|here| here.take()) else {
-            return;
-        };
-        for (class, blocks) in kept.blocks.into_iter().enumerate() {
+    }
+}
+
+/// Gives back what this thread keeps: it runs no tasks for a while.
+pub(crate) fn give_back() {
+    let kept = KEPT.with_borrow_mut(|here| here.as_mut().map(std::mem::take));
+    // Apart: the allocator may be the program's own.
+    drop(kept);
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        for (class, blocks) in self.blocks.iter().enumerate() {
             for block in blocks {
                 // SAFETY: `free` put it here: it is of this class, and nobody else knows it.
                 unsafe { alloc::dealloc(block.as_ptr(), layout_of(class)) };

@@ -43,28 +43,32 @@ pub(crate) enum Kind {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Birth {
     pub(crate) site: &'static Location<'static>,
-    /// When it was born, with the kind in the lowest bit: a million entries should be small.
+    /// When it was born, above two bits for its kind and whether it has a name: a million entries should be small.
     born: u64,
 }
+
+const IS_BLOCKING: u64 = 1;
+const HAS_NAME: u64 = 2;
+const BORN_SHIFT: u32 = 2;
 
 impl Birth {
     #[inline]
     pub(crate) fn new(kind: Kind, site: &'static Location<'static>, born: Ticks) -> Self {
         Self {
             site,
-            born: (born.0 << 1) | u64::from(kind == Kind::Blocking),
+            born: (born.0 << BORN_SHIFT) | (u64::from(kind == Kind::Blocking) * IS_BLOCKING),
         }
     }
 
     pub(crate) fn kind(&self) -> Kind {
-        match self.born & 1 {
+        match self.born & IS_BLOCKING {
             0 => Kind::Async,
             _ => Kind::Blocking,
         }
     }
 
     pub(crate) fn born(&self) -> Ticks {
-        Ticks(self.born >> 1)
+        Ticks(self.born >> BORN_SHIFT)
     }
 }
 
@@ -130,7 +134,9 @@ impl Shard {
 
     /// The same for a task that may have a name.
     fn insert_named(&mut self, epoch: u64, task: TaskRef, details: Details) -> Result<Id, TaskRef> {
-        let id = self.insert(epoch, task, details.birth)?;
+        let mut birth = details.birth;
+        birth.born |= u64::from(details.name.is_some()) * HAS_NAME;
+        let id = self.insert(epoch, task, birth)?;
         if let Some(name) = details.name {
             self.names.insert(id.index(), name);
         }
@@ -140,10 +146,11 @@ impl Shard {
     /// The entry's reference passes to the caller.
     #[inline]
     fn remove(&mut self, index: usize) -> Option<TaskRef> {
-        if !self.names.is_empty() {
+        let entry = self.entries.try_remove(index)?;
+        if entry.birth.born & HAS_NAME != 0 {
             self.names.remove(&index);
         }
-        self.entries.try_remove(index).map(|entry| entry.task)
+        Some(entry.task)
     }
 
     fn details(&self, index: usize, entry: &Entry) -> Details {

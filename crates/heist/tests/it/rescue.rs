@@ -159,6 +159,32 @@ fn blocked_polls_may_wait_for_computations() {
     }
 }
 
+/// The spare that takes the first is held up by it; the other one is the last, and takes nothing, until the first is free
+/// again: then it has to be told.
+#[test]
+fn a_blocked_poll_may_wait_for_more_computations_than_there_are_spares() {
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(1)
+        .spare_workers(2)
+        .build()
+        .unwrap();
+    let sum = runtime.spawn(async {
+        let (tell, told) = mpsc::channel();
+        for number in 0..4 {
+            let tell = tell.clone();
+            drop(heist::compute(move || {
+                let begin = heist::time::Instant::now();
+                while begin.elapsed() < Duration::from_millis(20) {
+                    std::hint::spin_loop();
+                }
+                tell.send(number)
+            }));
+        }
+        (0..4).map(|_| told.recv().unwrap()).sum::<i32>()
+    });
+    assert_eq!(runtime.block_on(sum).unwrap(), 6);
+}
+
 /// Timers on the wheel of a spare that another one has taken over from.
 #[test]
 fn timers_of_a_spare_that_stands_aside_fire() {

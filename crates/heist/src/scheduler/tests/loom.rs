@@ -472,6 +472,43 @@ fn taking_heavy_against_sleep() {
     });
 }
 
+/// [W5]: the same where the other spare, without which it takes nothing, comes free meanwhile.
+#[test]
+fn taking_heavy_against_another_that_comes_free() {
+    loom::model(|| {
+        let (spare, parker) = (Arc::new(Spare::new()), Arc::new(Parker::new()));
+        let sleeping = {
+            let (spare, parker) = (spare.clone(), parker.clone());
+            // As `park_spare`.
+            thread::spawn(move || {
+                while !spare.takes_heavy() {
+                    spare.announce_sleep();
+                    if !spare.takes_heavy() {
+                        parker.park(None);
+                    }
+                    spare.announce_wake();
+                }
+            })
+        };
+        let freed = {
+            let (spare, parker) = (spare.clone(), parker.clone());
+            // As `spare_is_free`.
+            thread::spawn(move || {
+                spare.set_has_another(true);
+                if spare.takes_heavy() {
+                    assert_eq!(parker.unpark(), Unpark::Done);
+                }
+            })
+        };
+        // As `let_spare_take_heavy`.
+        if spare.set_takes_heavy(true) {
+            assert_eq!(parker.unpark(), Unpark::Done);
+        }
+        freed.join().unwrap();
+        sleeping.join().unwrap();
+    });
+}
+
 /// [W2]: the spare leaves the driver while a regular worker parks: the worker gets the driver at
 /// once, or is sent there; else the model hangs.
 #[test]

@@ -10,6 +10,7 @@ use crate::clock;
 use crate::scheduler::current::{self, Current};
 use crate::scheduler::fork;
 use crate::sync::atomic::Ordering::Relaxed;
+use crate::task;
 use std::sync::Arc;
 
 /// Lets another thread play this thread's worker while `f` blocks. Elsewhere it just calls `f`.
@@ -24,6 +25,7 @@ pub(crate) fn block_in_place<R>(f: impl FnOnce() -> R) -> R {
             return f();
         }
     };
+    task::give_back();
     let shared = core.shared.clone();
     let idx = core.idx;
     let searching = core.searching;
