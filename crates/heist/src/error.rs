@@ -1,7 +1,16 @@
-//! Errors that are not one operation's alone.
+//! Errors that are not one operation's alone, and panics that are nobody's.
 
 use std::fmt;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Runs user code that has nobody to report a panic to; the panic hook has spoken by then.
+pub(crate) fn ignore_panic(f: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
+        // Even the payload's drop can panic; leaking it is the lesser evil.
+        std::mem::forget(payload);
+    }
+}
 
 /// Why a runtime could not be built.
 #[derive(Debug, thiserror::Error)]

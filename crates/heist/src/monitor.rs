@@ -14,12 +14,12 @@
 
 use crate::clock::busy_nanos_of;
 use crate::clock::tsc::{Scale, Ticks};
+use crate::error::ignore_panic;
 use crate::report::{Stall, StallHook};
 use crate::scheduler::shared::Shared;
 use crate::scheduler::slice;
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::task::Class;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,8 +67,11 @@ pub(crate) fn run(shared: &Arc<Shared>, hook: Option<&StallHook>) {
         }
         for stall in watch.look(shared, scale) {
             // PANIC: the hook is user code; the panic hook has spoken, the monitor goes on.
-            let call = AssertUnwindSafe(|| hook.map(|hook| (hook.report)(&stall)));
-            let _ = catch_unwind(call);
+            ignore_panic(|| {
+                if let Some(hook) = &hook {
+                    (hook.report)(&stall);
+                }
+            });
         }
         if !shared.home.any_computes() {
             shared.dismiss_spare();
@@ -86,8 +89,8 @@ pub(crate) fn run(shared: &Arc<Shared>, hook: Option<&StallHook>) {
         }
         if sleeps {
             // PANIC: the drop of a joiner's waker is user code; the panic hook has spoken.
-            let completed = AssertUnwindSafe(shared.home.registry.collect_all());
-            let _ = catch_unwind(move || drop(completed));
+            let completed = shared.home.registry.collect_all();
+            ignore_panic(|| drop(completed));
             shared.alarm.deep_sleep(at_rest);
             (idle_looks, period) = (0, MIN_PERIOD);
             continue;

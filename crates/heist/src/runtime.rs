@@ -633,8 +633,11 @@ impl fmt::Debug for Handle {
 /// Calls a hook on a thread of the runtime.
 // PANIC: the hook is user code; the panic hook has spoken, the thread goes on.
 fn call_hook(hook: Option<&(dyn Fn() + Send + Sync)>) {
-    let call = std::panic::AssertUnwindSafe(|| hook.map(|hook| hook()));
-    let _ = std::panic::catch_unwind(call);
+    crate::error::ignore_panic(|| {
+        if let Some(hook) = hook {
+            hook();
+        }
+    });
 }
 
 /// What every thread of the pool does around its work: hooks, timer slack, the runtime's context.

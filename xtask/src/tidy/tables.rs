@@ -26,7 +26,7 @@ pub(super) const LAYERS: &[(&str, &str)] = &[
     ("driver", "sync clock error budget metrics driver::wheel"),
     ("blocking", "sync clock error task metrics scheduler"),
     ("monitor", "sync clock error task report scheduler metrics"),
-    ("parallel", "sync scheduler"),
+    ("parallel", "sync error scheduler"),
     ("context", ASSEMBLY),
     ("builder", ASSEMBLY),
     ("runtime::spawning", ASSEMBLY),

@@ -10,6 +10,7 @@
     reason = "a job lies in its caller's frame, and gives its result there"
 )]
 
+use crate::error::ignore_panic;
 use crate::scheduler::fork;
 use crate::scheduler::fork::seat::{Job, Seat};
 use crate::sync::UnsafeCell;
@@ -148,13 +149,6 @@ where
         // SAFETY: it was stolen and is done.
         let result = unsafe { job.take_result() };
         ignore_panic(|| drop(result));
-    }
-}
-
-fn ignore_panic(f: impl FnOnce()) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
-        // Even the payload's drop can panic; leaking it is the lesser evil.
-        std::mem::forget(payload);
     }
 }
 

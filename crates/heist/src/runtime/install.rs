@@ -14,8 +14,8 @@ impl Runtime {
     /// in sequence; [`compute`](crate::compute) first wakes a worker, and then the caller. From async code `compute` is
     /// the one to take, since this holds its caller up. The runtime is current meanwhile.
     ///
-    /// On a worker of this runtime it just calls `f`, which forks there anyway; a worker of another one is handed to
-    /// another thread first. On a current-thread runtime what `f` forks is run in sequence.
+    /// On a worker of this runtime, and within another `install`, it just calls `f`, which forks there anyway; a worker
+    /// of another runtime is handed to another thread first. A current-thread runtime has no workers to help.
     ///
     /// # Panics
     ///
@@ -43,11 +43,12 @@ impl Runtime {
         let _current = self.enter();
         let home = self.handle.parts.home;
         match self.handle.parts.scheduler {
-            Scheduler::MultiThread(_) if !plays_worker_of(home) => block_in_place(|| {
+            Scheduler::CurrentThread(_) => f(),
+            Scheduler::MultiThread(_) if fork::takes_part(home) || plays_worker_of(home) => f(),
+            Scheduler::MultiThread(_) => block_in_place(|| {
                 let _seat = fork::take_part(home);
                 f()
             }),
-            _ => f(),
         }
     }
 }

@@ -226,6 +226,12 @@ fn sit_down() -> Option<&'static Seat> {
     Some(seat)
 }
 
+/// The calling thread forks for the workers of `home` already.
+pub(crate) fn takes_part(home: &'static Home) -> bool {
+    let seated = SEAT.get().and_then(Seat::home);
+    seated.is_some_and(|seated| std::ptr::eq(seated, home))
+}
+
 /// The calling thread, which plays no worker of `home`, forks for its workers.
 pub(crate) fn take_part(home: &'static Home) -> Role {
     Role {

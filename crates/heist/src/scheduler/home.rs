@@ -21,6 +21,7 @@ use super::sites::Sites;
 use super::spare::Spare;
 use crate::budget::{self, Length};
 use crate::clock::tsc::{Scale, Ticks};
+use crate::error::ignore_panic;
 use crate::report;
 use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
 use crate::sync::deque::{Injector, Steal};
@@ -32,7 +33,6 @@ use crate::task::{
     Weight,
 };
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 /// What a home needs of the runtime that lives in it.
@@ -158,8 +158,8 @@ impl Home {
     pub(crate) fn vacate(&'static self) {
         *self.resident.write() = None;
         // PANIC: the drop of a joiner's waker is user code; the panic hook has spoken.
-        let completed = AssertUnwindSafe(self.registry.collect_all());
-        let _ = catch_unwind(move || drop(completed));
+        let completed = self.registry.collect_all();
+        ignore_panic(|| drop(completed));
         VACANT.write().push(self);
     }
 
@@ -600,8 +600,7 @@ impl Home {
         let id = crate::task::try_id();
         if let Some((id, details)) = id.and_then(|id| Some((id, self.registry.details(id)?))) {
             // PANIC: who hears of it is user code; the panic hook has spoken.
-            let report = AssertUnwindSafe(|| report::heavy(id, &details, why));
-            let _ = catch_unwind(report);
+            ignore_panic(|| report::heavy(id, &details, why));
         }
     }
 }

@@ -222,7 +222,7 @@ impl Shared {
         // Without a thread to be had, it is as if there were no other.
         self.home.spare.put_in_charge(before);
         free.push(next);
-        self.home.spare.set_has_another(true);
+        self.there_is_another();
         if self.is_unplayed(self.n_regular + before) {
             // It has left meanwhile: the next call starts it anew.
             self.home.spare.stillborn();
@@ -271,6 +271,14 @@ impl Shared {
         }
     }
 
+    /// The spare in charge is not the last one any more, which leaves what is heavy alone [W5].
+    fn there_is_another(&self) {
+        self.home.spare.set_has_another(true);
+        if self.home.spare.takes_heavy() {
+            self.unpark_worker(self.spare_idx());
+        }
+    }
+
     /// This spare can be put in charge again: it stands aside, or no thread plays it any more [W4].
     pub(super) fn spare_is_free(&self, worker: usize) {
         let spare = worker - self.n_regular;
@@ -279,11 +287,7 @@ impl Shared {
             // It may be in the list from when it stood aside.
             if !free.contains(&spare) {
                 free.push(spare);
-                self.home.spare.set_has_another(true);
-                if self.home.spare.takes_heavy() {
-                    // It was the last one, and left what is heavy alone [W5].
-                    self.unpark_worker(self.spare_idx());
-                }
+                self.there_is_another();
             }
         } else if self.is_unplayed(worker) {
             // It was put in charge again as it left, and no thread plays it: the next call starts one.

@@ -16,6 +16,7 @@ use super::join::{Failure, JoinError};
 use super::polled::{self, Polled};
 use super::state::{Finish, Idle, JoinDropped, Phase, Start, Wake};
 use super::{Schedule, Weight, memory, waker};
+use crate::error::ignore_panic;
 use std::alloc::Layout;
 use std::any::Any;
 use std::fmt;
@@ -422,14 +423,6 @@ impl<T> Drop for JoinRef<T> {
 impl<T> fmt::Debug for JoinRef<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.task.fmt(f)
-    }
-}
-
-/// Runs user code that has nobody to report a panic to; the panic hook has spoken by then.
-pub(super) fn ignore_panic(f: impl FnOnce()) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
-        // Even the payload's drop can panic; leaking it is the lesser evil.
-        std::mem::forget(payload);
     }
 }
 

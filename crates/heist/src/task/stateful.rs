@@ -12,8 +12,9 @@
 )]
 
 use super::cell::{Cell, Header};
-use super::raw::{self, Runnable, TaskRef, Vtable, VtableOf};
+use super::raw::{Runnable, TaskRef, Vtable, VtableOf};
 use super::{Id, Schedule};
+use crate::error::ignore_panic;
 use crate::runtime::spawning::Place;
 use std::any::Any;
 use std::fmt;
@@ -164,7 +165,7 @@ where
         scheduler: W,
         make: impl FnOnce(Pin<Arc<Stateful<S, F, W>>>) -> F,
     ) -> Self {
-        let vtable = const { &VtableOf::<F, W>::vtable(free::<S, F, W>, raw::list_nothing) };
+        let vtable = const { &VtableOf::<F, W>::vtable(free::<S, F, W>, super::raw::list_nothing) };
         Self::with_vtable(state, scheduler, vtable, make)
     }
 
@@ -225,7 +226,7 @@ unsafe fn free<S, F: Future<Output = ()>, W>(header: NonNull<Header>) {
     let scheduler = unsafe { &raw mut (*cell).scheduler };
     // Of all that is in the cell of a complete task without a join handle, only this may have a destructor.
     // SAFETY: the last reference is gone, and an `Arc` only looks at the header. (A `Place` has no destructor; a test's has.)
-    raw::ignore_panic(|| unsafe { scheduler.drop_in_place() });
+    ignore_panic(|| unsafe { scheduler.drop_in_place() });
     let task = header.cast::<Stateful<S, F, W>>().as_ptr();
     // SAFETY: `with_vtable` has given up a weak count of an `Arc` of this type, by this pointer; nobody else takes it back.
     drop(unsafe { Weak::from_raw(task) });

@@ -4,7 +4,7 @@
 
 use crate::support::{local, on_all, workers};
 use heist::parallel::{Split, join, par_for, par_reduce, scope};
-use heist::runtime::Handle;
+use heist::runtime::{Handle, Runtime};
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier, mpsc};
@@ -133,6 +133,23 @@ fn the_runtime_is_current() {
     assert_eq!(runtime.block_on(answer).unwrap(), 7);
     assert!(Handle::try_current().is_err());
     local().install(|| assert!(Handle::try_current().is_ok()));
+}
+
+/// Each is a call, and takes no place of its own.
+#[test]
+fn one_within_another_of_the_same_runtime_just_calls() {
+    fn nest(runtime: &Runtime, depth: usize) -> usize {
+        match depth {
+            0 => 0,
+            _ => 1 + runtime.install(|| join(|| nest(runtime, depth - 1), || ()).0),
+        }
+    }
+
+    let runtime = workers(1);
+    for _ in 0..100 {
+        assert_eq!(nest(&runtime, 20), 20);
+    }
+    runtime.install(both);
 }
 
 #[test]

@@ -141,11 +141,13 @@ fn is_patient(_since: &mut Option<Ticks>) -> bool {
     false
 }
 
-/// Blocks in `wait`, on a thread that may play a worker of `home`. What is queued there must not
+/// Blocks in `wait`, on a thread that may play a worker, of `home` as a rule. What is queued there must not
 /// wait, too; and if something that computes could be run, another thread plays the worker.
 pub(super) fn aside(home: &'static Home, wait: impl FnOnce()) {
-    if current::with_worker(|core| core.offer_queue()) == Some(true) {
-        home.wake_after_local_push();
+    // The thread may play a worker of another home.
+    let offered = current::with_worker(|core| core.offer_queue().then(|| core.home()));
+    if let Some(other) = offered.flatten() {
+        other.wake_after_local_push();
     }
     match home.has_heavy() || home.forks.has_work() {
         true => worker::block_in_place(wait),
