@@ -1,5 +1,6 @@
 //! What a recursion may ask of a pool, and the pools that answer.
 
+use heist::runtime::{Builder, Runtime};
 use std::num::NonZero;
 use std::sync::OnceLock;
 
@@ -69,7 +70,7 @@ impl Pool for Heist {
 
 /// heist, whose workers help the calling thread.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct HeistHelps(&'static heist::runtime::Runtime);
+pub(crate) struct HeistHelps(&'static Runtime);
 
 impl Pool for HeistHelps {
     const NAME: &'static str = "heist, install";
@@ -77,11 +78,14 @@ impl Pool for HeistHelps {
     type Scope<'s> = ();
 
     fn with_workers(workers: usize) -> Self {
-        static RUNTIME: OnceLock<heist::runtime::Runtime> = OnceLock::new();
+        static RUNTIME: OnceLock<Runtime> = OnceLock::new();
         Self(RUNTIME.get_or_init(|| {
-            let mut builder = heist::runtime::Builder::new_multi_thread();
-            let builder = builder.worker_threads((workers - 1).max(1));
-            builder.build().expect("the runtime starts")
+            // The calling thread is one of them; alone it has nobody to help it.
+            let runtime = match workers - 1 {
+                0 => Builder::new_current_thread().build(),
+                others => Builder::new_multi_thread().worker_threads(others).build(),
+            };
+            runtime.expect("the runtime starts")
         }))
     }
 

@@ -17,7 +17,8 @@ use std::ptr::NonNull;
 /// Blocks have eight bytes more than a multiple of this: then they cost the usual allocators no more than what is asked for.
 const STEP: usize = 16;
 const CLASSES: usize = 32;
-const ALIGN: usize = 16;
+/// What every allocator aligns to anyway.
+const ALIGN: usize = 2 * size_of::<usize>();
 /// So many bytes of blocks a thread keeps at most.
 const MOST: usize = 1 << 20;
 

@@ -445,25 +445,27 @@ fn standing_by_against_dismissal() {
     });
 }
 
+/// As `park_spare`.
+fn asleep_until_it_takes_heavy(spare: &Arc<Spare>, parker: &Arc<Parker>) -> thread::JoinHandle<()> {
+    let (spare, parker) = (spare.clone(), parker.clone());
+    thread::spawn(move || {
+        while !spare.takes_heavy() {
+            spare.announce_sleep();
+            if !spare.takes_heavy() {
+                parker.park(None);
+            }
+            spare.announce_wake();
+        }
+    })
+}
+
 /// [W5]: the spare falls asleep while the monitor lets it take what is heavy: it does, or the model hangs.
 #[test]
 fn taking_heavy_against_sleep() {
     loom::model(|| {
         let (spare, parker) = (Arc::new(Spare::new()), Arc::new(Parker::new()));
         spare.set_has_another(true);
-        let sleeping = {
-            let (spare, parker) = (spare.clone(), parker.clone());
-            // As `park_spare`.
-            thread::spawn(move || {
-                while !spare.takes_heavy() {
-                    spare.announce_sleep();
-                    if !spare.takes_heavy() {
-                        parker.park(None);
-                    }
-                    spare.announce_wake();
-                }
-            })
-        };
+        let sleeping = asleep_until_it_takes_heavy(&spare, &parker);
         // As `let_spare_take_heavy`.
         if spare.set_takes_heavy(true) {
             assert_eq!(parker.unpark(), Unpark::Done);
@@ -477,19 +479,7 @@ fn taking_heavy_against_sleep() {
 fn taking_heavy_against_another_that_comes_free() {
     loom::model(|| {
         let (spare, parker) = (Arc::new(Spare::new()), Arc::new(Parker::new()));
-        let sleeping = {
-            let (spare, parker) = (spare.clone(), parker.clone());
-            // As `park_spare`.
-            thread::spawn(move || {
-                while !spare.takes_heavy() {
-                    spare.announce_sleep();
-                    if !spare.takes_heavy() {
-                        parker.park(None);
-                    }
-                    spare.announce_wake();
-                }
-            })
-        };
+        let sleeping = asleep_until_it_takes_heavy(&spare, &parker);
         let freed = {
             let (spare, parker) = (spare.clone(), parker.clone());
             // As `spare_is_free`.
