@@ -12,6 +12,8 @@
 //!
 //! Tests: `tests/it/rescue.rs`.
 
+mod load;
+
 use crate::clock::busy_nanos_of;
 use crate::clock::tsc::{Scale, Ticks};
 use crate::error::ignore_panic;
@@ -20,6 +22,7 @@ use crate::scheduler::shared::Shared;
 use crate::scheduler::slice;
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::task::Class;
+use load::Others;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,6 +62,7 @@ pub(crate) fn run(shared: &Arc<Shared>, hook: Option<&StallHook>) {
         calm: CALM,
         next_look: u64::MAX,
     };
+    let mut others = Others::new();
     let (mut period, mut idle_looks) = (MIN_PERIOD, 0);
     loop {
         if shared.alarm.is_stopped() {
@@ -73,6 +77,7 @@ pub(crate) fn run(shared: &Arc<Shared>, hook: Option<&StallHook>) {
                 }
             });
         }
+        shared.room.set(others.look(shared.home.idle.awake()));
         if !shared.home.any_computes() {
             shared.dismiss_spare();
         }
@@ -91,6 +96,8 @@ pub(crate) fn run(shared: &Arc<Shared>, hook: Option<&StallHook>) {
             // PANIC: the drop of a joiner's waker is user code; the panic hook has spoken.
             let completed = shared.home.registry.collect_all();
             ignore_panic(|| drop(completed));
+            others.forget();
+            shared.room.set(usize::MAX);
             shared.alarm.deep_sleep(at_rest);
             (idle_looks, period) = (0, MIN_PERIOD);
             continue;

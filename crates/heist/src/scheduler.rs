@@ -52,6 +52,7 @@ pub(crate) mod record;
 #[cfg(heist_no_monitor)]
 #[path = "scheduler/no_record.rs"]
 pub(crate) mod record;
+pub(crate) mod room;
 pub(crate) mod shared;
 pub(crate) mod sites;
 pub(crate) mod slice;

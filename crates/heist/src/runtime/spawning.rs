@@ -215,6 +215,7 @@ where
 /// assert_eq!(sum.await.unwrap(), 55);
 /// # });
 /// ```
+#[inline]
 #[track_caller]
 pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
 where

@@ -161,6 +161,13 @@ impl Idle {
         Counts(self.word.load(Relaxed)).has_takers()
     }
 
+    /// How many regular workers are awake, as a hint.
+    #[inline]
+    pub(crate) fn awake(&self) -> usize {
+        // Relaxed: a hint.
+        Counts(self.word.load(Relaxed)).awake()
+    }
+
     /// How many regular workers there are.
     #[inline]
     pub(crate) fn workers(&self) -> usize {

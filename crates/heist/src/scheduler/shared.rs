@@ -7,6 +7,7 @@ use super::home::{Home, Resident};
 use super::park::{Parker, Unpark};
 use super::queue::{Aged, LocalQueue};
 use super::record::{self, Record};
+use super::room::Room;
 use super::slice;
 use super::spare::Called;
 use super::worker::{self, Core, run};
@@ -53,6 +54,7 @@ pub(crate) struct Shared {
     /// Threads ask the kernel for time slices of their own (`slice.rs`).
     pub(crate) time_slices: bool,
     pub(super) budget_limit: u64,
+    pub(crate) room: Room,
     /// `worker::FETCH_INTERVAL` in ticks.
     pub(super) fetch_interval: u64,
     pub(super) scale: Scale,
@@ -116,6 +118,7 @@ impl Shared {
             event_interval: scale.ticks_in(policy.event_interval).max(1),
             time_slices: policy.time_slices,
             budget_limit: scale.ticks_in(budget::LIMIT),
+            room: Room::new(&scale),
             fetch_interval: scale.ticks_in(worker::FETCH_INTERVAL),
             scale,
             shutdown: AtomicBool::new(false),

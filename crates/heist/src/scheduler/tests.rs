@@ -13,6 +13,8 @@ mod park;
 #[cfg(not(heist_loom))]
 mod queue;
 #[cfg(not(heist_loom))]
+mod room;
+#[cfg(not(heist_loom))]
 mod sites;
 #[cfg(all(target_os = "linux", not(heist_loom)))]
 mod slice;

@@ -23,6 +23,7 @@ use super::fork::{self, Work};
 use super::home::{COARSE_SHIFT, Home, coarse};
 use super::queue::LocalQueue;
 use super::record::Polled;
+use super::room::Usual;
 use super::shared::{Remote, Shared};
 use super::slice::{self, Asked, Long};
 use crate::budget;
@@ -81,6 +82,9 @@ pub(crate) struct Core {
     /// The end of the last poll.
     now: Ticks,
     last_turn: Ticks,
+    /// Polls since then, and how long they usually are.
+    n_polled: u32,
+    usual: Usual,
     rng: u64,
 }
 
@@ -105,6 +109,7 @@ impl Core {
     pub(super) fn new(shared: Arc<Shared>, idx: usize, queue: LocalQueue) -> Self {
         let now = shared.scale.ticks();
         Self {
+            usual: Usual::new(&shared.scale),
             is_spare: shared.is_spare(idx),
             own: shared.home.registry.lend(idx),
             foreign: Vec::with_capacity(TOGETHER),
@@ -125,6 +130,7 @@ impl Core {
             stamp: None,
             now,
             last_turn: now,
+            n_polled: 0,
             rng: 0x9e37_79b9_7f4a_7c15 ^ ((idx as u64 + 1) << 17),
         }
     }
@@ -209,6 +215,23 @@ impl Core {
     pub(super) fn push_back(&mut self, runnable: Runnable) -> bool {
         self.queue.push_back(runnable);
         !self.in_turn && (self.computes || self.queue.len() > 1)
+    }
+
+    /// Between two looks at the driver the worker does nothing but poll.
+    fn note_polls(&mut self) {
+        let n = u64::from(std::mem::take(&mut self.n_polled));
+        if let Some(length) = self.now.since(self.last_turn).checked_div(n) {
+            self.usual.note(length);
+        }
+    }
+
+    /// A turn of the driver has queued more than the worker should do alone.
+    fn wants_help(&self) -> bool {
+        let behind = self.queue.len().saturating_sub(1);
+        let idle = &self.shared.home.idle;
+        behind > 0
+            && self.queue.has_stealable()
+            && (self.shared.room).is_worth_a_wake(self.usual.of(behind), idle.awake())
     }
 
     /// The next task to run, from wherever there is one.
@@ -353,6 +376,7 @@ impl Core {
     #[inline]
     fn begin_poll(&mut self, runnable: &Runnable) {
         self.in_poll = true;
+        self.n_polled = self.n_polled.wrapping_add(1);
         self.slow = runnable.weight().is_slow();
         self.stamp = runnable.take_wake_stamp();
         budget::begin_poll(self.now, self.shared.budget_limit);
@@ -484,6 +508,7 @@ fn run_heavy(shared: &Arc<Shared>, slice: &mut Long, run: impl FnOnce()) {
 fn turn(shared: &Arc<Shared>) {
     let Some((idx, before)) = current::with_worker(|core| {
         core.give_in();
+        core.note_polls();
         core.in_turn = true;
         (core.idx, core.queue.len())
     }) else {
@@ -496,7 +521,7 @@ fn turn(shared: &Arc<Shared>) {
         core.now = core.shared.scale.ticks();
         core.last_turn = core.now;
         budget::note_cpu(core.now);
-        core.queue.has_stealable() && core.queue.len() > before.max(1)
+        core.queue.len() > before && core.wants_help()
     });
     if more == Some(true) {
         shared.home.wake_after_local_push();
@@ -539,6 +564,7 @@ fn park(shared: &Arc<Shared>) {
         let home = core.shared.home;
         let was_last_searcher = home.idle.park(core.idx, core.searching);
         core.searching = false;
+        core.note_polls();
         let counters = &core.remote().counters;
         counters.parked(core.shared.scale.ticks());
         // [S2]: we have said that we park; now look once more. The queues of workers that compute
@@ -563,7 +589,7 @@ fn park(shared: &Arc<Shared>) {
         core.remote().counters.unparked(core.now);
         // Whoever pushed what we have seen counted on us to search. We may be long in the first
         // task that we take, so another one looks for the rest [S5].
-        core.queue.len() > 1 || stay
+        stay || core.wants_help()
     });
     shared.alarm.worker_awake();
     if wake_peer == Some(true) {

@@ -67,7 +67,7 @@ impl Drop for Inside<'_> {
 
 impl<T> Owner<T> {
     /// Calls `f` with the value. It should be short, and must not run user code: guests wait.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn with<R>(&mut self, f: impl FnOnce(&mut T) -> R) -> R {
         let place = &*self.0;
         // Relaxed: the barrier orders it before the look.

@@ -78,6 +78,7 @@ pub(crate) struct NewTask<T> {
 
 impl<T> NewTask<T> {
     /// Makes a task of a future that may be polled and dropped on any thread.
+    #[inline]
     pub(crate) fn new<F, S>(future: F, scheduler: S) -> Self
     where
         F: Future<Output = T> + Send + 'static,
@@ -94,6 +95,7 @@ impl<T> NewTask<T> {
     ///
     /// If the future or its output is not `Send`, the scheduler must run and drop every
     /// `Runnable` of this task on the calling thread alone.
+    #[inline]
     pub(crate) unsafe fn new_unchecked<F, S>(future: F, scheduler: S) -> Self
     where
         F: Future<Output = T> + 'static,
@@ -339,6 +341,7 @@ impl<T> JoinRef<T> {
     /// # Panics
     ///
     /// If the output was taken before.
+    #[inline]
     #[track_caller]
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
         assert!(

@@ -1,0 +1,61 @@
+//! For how much work a peer is woken.
+
+use crate::clock::tsc::Scale;
+use crate::scheduler::room::{Room, Usual, WORTH, WORTH_WITHOUT_ROOM};
+use std::time::Duration;
+
+fn ticks(time: Duration) -> u64 {
+    Scale::get().ticks_in(time)
+}
+
+/// A worker that has polled so often, so long each time.
+fn after(polls: usize, length: Duration) -> Usual {
+    let mut usual = Usual::new(Scale::get());
+    for _ in 0..polls {
+        usual.note(ticks(length));
+    }
+    usual
+}
+
+#[test]
+fn a_peer_is_woken_for_no_less_than_its_wake_costs() {
+    let room = Room::new(Scale::get());
+    room.set(2);
+    assert!(room.is_worth_a_wake(ticks(WORTH), 1));
+    assert!(!room.is_worth_a_wake(ticks(WORTH) - 1, 1));
+}
+
+#[test]
+fn where_others_use_the_processors_it_takes_a_long_poll() {
+    let room = Room::new(Scale::get());
+    room.set(1);
+    assert!(room.is_worth_a_wake(ticks(WORTH_WITHOUT_ROOM), 1));
+    assert!(!room.is_worth_a_wake(ticks(WORTH_WITHOUT_ROOM) - 1, 1));
+    room.set(0);
+    assert!(!room.is_worth_a_wake(ticks(WORTH), 1));
+}
+
+#[test]
+fn nobody_has_looked_yet_so_there_is_room() {
+    assert!(Room::new(Scale::get()).is_worth_a_wake(ticks(WORTH), 1000));
+}
+
+#[test]
+fn one_task_is_enough_until_polls_have_shown_to_be_short() {
+    let short = Duration::from_micros(2);
+    assert!(after(0, short).of(1) >= ticks(WORTH_WITHOUT_ROOM));
+    let usual = after(200, short);
+    assert!(usual.of(1) < ticks(2 * short));
+    assert!(usual.of(5) < ticks(WORTH));
+    assert!(usual.of(50) >= ticks(WORTH));
+}
+
+#[test]
+fn one_long_poll_is_remembered_for_some_short_ones() {
+    let mut usual = after(200, Duration::from_micros(2));
+    usual.note(ticks(Duration::from_millis(5)));
+    for _ in 0..20 {
+        usual.note(ticks(Duration::from_micros(2)));
+    }
+    assert!(usual.of(1) >= ticks(WORTH));
+}
