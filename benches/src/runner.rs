@@ -213,6 +213,12 @@ fn run(case: &Case, options: &Options) -> Result<(), String> {
                 (entry.run)(options).map_err(|error| format!("{}: {error}", entry.name))?;
             if let Some(why) = outcome.absent.as_ref().filter(|_| round == 0) {
                 println!("\n{}: no figure of {}: {why}", case.name, entry.name);
+                if let Some(out) = &options.out {
+                    keep(
+                        out,
+                        &format!("absent\t{}\t{}\t{why}\n", case.name, entry.name),
+                    )?;
+                }
             }
             if round > 0 && outcome.absent.is_none() {
                 measured.push(outcome);

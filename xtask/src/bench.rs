@@ -31,6 +31,14 @@ pub(crate) struct Curve {
     points: Vec<f64>,
 }
 
+/// A contender of a case that could not take part, and why.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Absent {
+    case: String,
+    contender: String,
+    why: String,
+}
+
 /// What a run of the benches kept.
 #[derive(Debug, Default)]
 pub(crate) struct Kept {
@@ -38,6 +46,7 @@ pub(crate) struct Kept {
     machine: String,
     figures: Vec<Figure>,
     curves: Vec<Curve>,
+    absent: Vec<Absent>,
 }
 
 /// Everything, and then writes it down; `--plots` writes down what the last such run has kept, `--costs` measures
@@ -115,6 +124,11 @@ fn parse(text: &str) -> Result<Kept> {
                     cores: cores.parse().ok(),
                 });
             }
+            ["absent", case, contender, why] => kept.absent.push(Absent {
+                case: (*case).to_owned(),
+                contender: (*contender).to_owned(),
+                why: (*why).to_owned(),
+            }),
             ["curve", case, contender, points @ ..] => kept.curves.push(Curve {
                 case: (*case).to_owned(),
                 contender: (*contender).to_owned(),
@@ -149,6 +163,7 @@ mod tests {
         let text = "machine\t2 processors of a kind\n\
             figure\tspawn\tns/task\tfalse\theist\t100\t90\t120\t1.5\n\
             figure\tspawn\tns/task\tfalse\ttokio\t200\t150\t300\t\n\
+            absent\tspawn\tmonoio\tno io_uring here\n\
             curve\techo\theist\t1\t2\t3\n";
         let kept = parse(text).unwrap();
         assert_eq!((kept.figures.len(), kept.curves.len()), (2, 1));
@@ -164,6 +179,10 @@ mod tests {
         );
         assert!(
             page.contains("| tokio | 200 | 150 | 300 | - | 0.50 |"),
+            "{page}"
+        );
+        assert!(
+            page.contains("\nNo figure of monoio: no io_uring here.\n"),
             "{page}"
         );
         assert!(parse("figure\tspawn\n").is_err());

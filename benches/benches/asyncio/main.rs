@@ -120,9 +120,6 @@ fn case<W: Workload>() -> Case {
 }
 
 fn main() -> ExitCode {
-    if let Some(absence) = python::absence() {
-        println!("{absence}");
-    }
     runner::main(&[
         case::<workloads::CreateTask>(),
         case::<workloads::Gather>(),

@@ -2,7 +2,7 @@
 
 use crate::{Workload, measured};
 use heist_benches::Sample;
-use heist_benches::runner::{Entry, Options, Outcome};
+use heist_benches::runner::{Entry, Measured, Options, Outcome};
 use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -36,40 +36,32 @@ fn python() -> Option<&'static Python> {
         .as_ref()
 }
 
-/// What is missing, in a sentence.
-pub(crate) fn absence() -> Option<&'static str> {
-    match python() {
-        None => Some(
-            "no Python 3.13 at hand (set PYTHON313 to one): no rows of CPython's asyncio and uvloop",
-        ),
-        Some(python) if !python.has_uvloop => {
-            Some("the Python 3.13 at hand has no uvloop: no rows of it")
-        }
-        Some(_) => None,
-    }
+/// The rows of CPython, with asyncio's own event loop and with uvloop.
+pub(crate) fn entries<W: Workload>() -> Vec<Entry> {
+    vec![
+        Entry {
+            name: "CPython asyncio",
+            run: |options| run::<W>("asyncio", options),
+        },
+        Entry {
+            name: "CPython uvloop",
+            run: |options| run::<W>("uvloop", options),
+        },
+    ]
 }
 
-/// The rows of CPython, as far as there is one.
-pub(crate) fn entries<W: Workload>() -> Vec<Entry> {
-    let asyncio = Entry {
-        name: "CPython asyncio",
-        run: |options| run::<W>("asyncio", options),
-    };
-    let uvloop = Entry {
-        name: "CPython uvloop",
-        run: |options| run::<W>("uvloop", options),
-    };
-    match python() {
-        None => Vec::new(),
-        Some(python) if python.has_uvloop => vec![asyncio, uvloop],
-        Some(_) => vec![asyncio],
-    }
+fn absent(why: &str) -> Measured {
+    Measured::absent(why.to_owned())
 }
 
 /// Runs the script, which checks its own result and prints the seconds that passed and those that it computed.
 fn run<W: Workload>(event_loop: &str, options: &Options) -> Outcome {
-    let Some(python) = python() else {
-        return Err("no Python 3.13 at hand".to_owned());
+    let python = match python() {
+        None => return Ok(absent("no Python 3.13 at hand (set PYTHON313 to one)")),
+        Some(python) if event_loop == "uvloop" && !python.has_uvloop => {
+            return Ok(absent("the Python 3.13 at hand has no uvloop"));
+        }
+        Some(python) => python,
     };
     let operations = options.scaled(W::PYTHON_OPERATIONS);
     let output = Command::new(&python.command)

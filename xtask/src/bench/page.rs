@@ -94,6 +94,13 @@ pub(super) fn write(versions: &str, kept: &Kept, plots: &[String]) -> String {
                 .collect();
             table(&mut page, unit, &rows);
         }
+        for absent in kept.absent.iter().filter(|absent| absent.case == case) {
+            let super::Absent { contender, why, .. } = absent;
+            put(
+                &mut page,
+                format_args!("\nNo figure of {contender}: {why}.\n"),
+            );
+        }
         if plots.iter().any(|plot| plot == case) {
             let file = super::plot::file_name(case);
             put(
