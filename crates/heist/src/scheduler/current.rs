@@ -136,8 +136,34 @@ pub(crate) struct Newborn {
     pub(crate) birth: Birth,
 }
 
-/// Registers and queues a light task on the worker that this thread plays for `home`, in one visit. Gives it back where
-/// that takes more than usual.
+impl Newborn {
+    /// Takes a light task into the shard of the thread that spawned it. Gives it back where that takes more than usual.
+    #[inline]
+    pub(super) fn register(self, own: &mut Own, epoch: u64) -> Result<Runnable, Self> {
+        if self.runnable.weight().is_heavy() || own.is_due() {
+            return Err(self);
+        }
+        let Self {
+            runnable,
+            registered,
+            birth,
+        } = self;
+        match own.insert(epoch, registered, birth) {
+            Ok(id) => {
+                runnable.set_id(id);
+                Ok(runnable)
+            }
+            Err(registered) => Err(Self {
+                runnable,
+                registered,
+                birth,
+            }),
+        }
+    }
+}
+
+/// Registers and queues a light task on the worker that this thread plays for `home`, or on the scheduler that it
+/// drives, in one visit. Gives it back where that takes more than usual.
 #[inline]
 pub(crate) fn start(home: &'static Home, epoch: u64, newborn: Newborn) -> Result<(), Newborn> {
     let wake = with_place(|current| {
@@ -146,6 +172,7 @@ pub(crate) fn start(home: &'static Home, epoch: u64, newborn: Newborn) -> Result
         };
         match &mut **current {
             Current::Worker(core) if core.works_for(home) => core.start(epoch, newborn),
+            Current::Local(core) if core.works_for(home) => core.start(epoch, newborn),
             _ => Err(newborn),
         }
     })?;

@@ -15,7 +15,7 @@
 //! Tests: `tests/it/local.rs`, `tests/it/nesting.rs`, `tests/it/virtual_clock.rs`.
 #![expect(unsafe_code, reason = "one call: a !Send future goes into a task")]
 
-use super::current::{self, Current};
+use super::current::{self, Current, Newborn};
 use super::home::{COARSE_SHIFT, Resident, coarse};
 use super::park::{Parker, Unpark};
 use super::{Drive, Home, Parked, Policy};
@@ -88,6 +88,17 @@ impl LocalCore {
             runnable.stamp_wake(coarse(self.shared.scale.ticks().0));
         }
         self.ready.push_back(runnable);
+    }
+
+    /// Registers and queues a light task that is spawned here. Nobody else wants it.
+    #[inline]
+    pub(super) fn start(&mut self, epoch: u64, newborn: Newborn) -> Result<bool, Newborn> {
+        let Some(own) = &mut self.own else {
+            return Err(newborn);
+        };
+        let runnable = newborn.register(own, epoch)?;
+        self.push(runnable);
+        Ok(false)
     }
 
     /// What came from outside joins the end. Answers how many are ready now.

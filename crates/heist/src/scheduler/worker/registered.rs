@@ -28,27 +28,11 @@ impl Core {
         epoch: u64,
         newborn: Newborn,
     ) -> Result<bool, Newborn> {
-        let is_heavy = newborn.runnable.weight().is_heavy();
-        let own = match &mut self.own {
-            Some(own) if !is_heavy && !self.computes && !own.is_due() => own,
+        let runnable = match &mut self.own {
+            Some(own) if !self.computes => newborn.register(own, epoch)?,
             _ => return Err(newborn),
         };
-        let Newborn {
-            runnable,
-            registered,
-            birth,
-        } = newborn;
-        match own.insert(epoch, registered, birth) {
-            Ok(id) => {
-                runnable.set_id(id);
-                Ok(self.push(runnable))
-            }
-            Err(registered) => Err(Newborn {
-                runnable,
-                registered,
-                birth,
-            }),
-        }
+        Ok(self.push(runnable))
     }
 
     /// Takes a task out of the registry that is about to complete here. `true`: its reference passes to the caller. And
