@@ -37,7 +37,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 use sys::{Events, Poller};
-use wheel::{Fired, Look, TimerKey, Wheel};
+use wheel::{Look, TimerKey, Wheel};
 
 /// Timers fired in one step.
 const FIRE_LIMIT: usize = 512;
@@ -141,7 +141,7 @@ impl Timers {
         if self.next.load(Relaxed) > now {
             return false;
         }
-        let mut fired: Vec<Fired> = Vec::new();
+        let mut fired: Vec<Waker> = Vec::new();
         let more = {
             let mut wheel = self.wheel.lock();
             let more = wheel.advance(now, FIRE_LIMIT, &mut fired);
@@ -150,9 +150,7 @@ impl Timers {
             self.next.store(next, Release);
             more
         };
-        for fired in fired {
-            wake(fired.waker);
-        }
+        fired.into_iter().for_each(wake);
         more
     }
 

@@ -4,8 +4,10 @@
 //! times as wide, so that every `u64` of nanoseconds has its place and nothing overflows. An entry
 //! goes to the level of the highest digit in which its deadline differs from the wheel's time.
 //! Entries stay there until the earliest of their slot is due; then the slot is emptied: what is
-//! due fires, the rest sinks to finer levels. Each slot knows its earliest deadline exactly, so the
-//! wheel wakes nobody for mere bookkeeping, and timers are exact although slots are wide.
+//! due goes to a heap and fires from there, the rest sinks to finer levels. Each slot knows its earliest deadline
+//! exactly, so the wheel wakes nobody for mere bookkeeping, and timers are exact although slots are wide. What may not
+//! fire yet, because enough have for once, waits in the heap: a million that are due at once are not moved again for
+//! each few hundred that fire.
 //!
 //! A slot is an array of deadlines and keys, so that taking it apart waits for no entry in memory: in lists that are
 //! linked through the entries each is read before the next can be, three times until it fires. An entry belongs to
@@ -15,6 +17,8 @@
 
 use crate::clock::Nanos;
 use slab::Slab;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::task::Waker;
 
 const LEVELS: usize = 9;
@@ -24,6 +28,8 @@ const SLOT_BITS: u32 = 6;
 const BASE_SHIFT: u32 = 14;
 /// Room for so many timers a slot keeps when it has been emptied.
 const ROOM: usize = 16;
+/// The same for the heap.
+const ROOM_OF_DUE: usize = 512;
 
 /// The name of an armed timer, valid until it is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,30 +43,30 @@ pub(crate) enum Look {
     Other,
 }
 
-/// A timer that fired.
-#[derive(Debug)]
-pub(crate) struct Fired {
-    deadline: Nanos,
-    sequence: u64,
-    pub(crate) waker: Waker,
-}
-
 #[derive(Debug)]
 struct Entry {
-    /// Equal deadlines fire in the order of arming.
-    sequence: u64,
-    /// Where it is in its slot; meaningless once fired, as the place.
+    /// Where it is in its slot; meaningless once it is due.
     position: u32,
     /// `level * 64 + slot`.
     place: u16,
-    fired: bool,
+    state: State,
     waker: Option<Waker>,
 }
 
-/// An armed timer in its slot.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// In a slot, or due.
+    Armed,
+    Fired,
+    /// It was disarmed when it was due: the heap knows its key still.
+    Gone,
+}
+
+/// An armed timer in its slot, or one that is due. Equal deadlines fire in the order of arming.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Armed {
     deadline: Nanos,
+    sequence: u64,
     key: u32,
 }
 
@@ -92,7 +98,12 @@ struct Level {
 pub(crate) struct Wheel {
     entries: Slab<Entry>,
     levels: Box<[Level; LEVELS]>,
-    /// Everything up to this time has fired.
+    /// What no slot has any more, and has not fired. It was due before anything that a slot has, unless that was armed
+    /// too late.
+    due: BinaryHeap<Reverse<Armed>>,
+    /// How many of those are gone.
+    n_gone: usize,
+    /// Everything up to this time has fired, or is due.
     now: Nanos,
     next_sequence: u64,
 }
@@ -108,6 +119,8 @@ impl Wheel {
         Self {
             entries: Slab::new(),
             levels: levels.try_into().expect("as many as there are"),
+            due: BinaryHeap::new(),
+            n_gone: 0,
             now: 0,
             next_sequence: 0,
         }
@@ -120,15 +133,19 @@ impl Wheel {
     /// With more than four billion timers.
     pub(crate) fn insert(&mut self, deadline: Nanos, waker: Waker) -> TimerKey {
         let key = self.entries.insert(Entry {
-            sequence: self.next_sequence,
             position: 0,
             place: 0,
-            fired: false,
+            state: State::Armed,
             waker: Some(waker),
         });
-        self.next_sequence += 1;
         let key = u32::try_from(key).expect("more than 2^32 timers in one wheel");
-        self.link(Armed { deadline, key });
+        let sequence = self.next_sequence;
+        self.next_sequence += 1;
+        self.link(Armed {
+            deadline,
+            sequence,
+            key,
+        });
         TimerKey(key)
     }
 
@@ -136,7 +153,7 @@ impl Wheel {
     pub(crate) fn look(&mut self, key: TimerKey, waker: &Waker) -> Look {
         let entry = self.entry(key.0);
         match &entry.waker {
-            _ if entry.fired => Look::Fired,
+            _ if entry.state == State::Fired => Look::Fired,
             Some(old) if old.will_wake(waker) => Look::Same,
             _ => Look::Other,
         }
@@ -150,49 +167,89 @@ impl Wheel {
         waker: Waker,
     ) -> Result<Option<Waker>, Waker> {
         let entry = self.entry(key.0);
-        match entry.fired {
-            true => Err(waker),
-            false => Ok(entry.waker.replace(waker)),
+        match entry.state {
+            State::Fired => Err(waker),
+            _ => Ok(entry.waker.replace(waker)),
         }
     }
 
     /// Disarms a timer and forgets it. The answer is its waker, if it had not fired; it should be
     /// dropped outside any lock.
     pub(crate) fn remove(&mut self, key: TimerKey) -> Option<Waker> {
-        if !self.entry(key.0).fired {
-            self.unlink(key.0);
+        if self.entry(key.0).state == State::Armed && !self.unlink(key.0) {
+            self.n_gone += 1;
+            let entry = self.entry(key.0);
+            entry.state = State::Gone;
+            let waker = entry.waker.take();
+            if self.n_gone == self.due.len() {
+                self.forget_gone();
+            }
+            return waker;
         }
         self.entries.remove(key.0 as usize).waker
     }
 
-    /// Moves the time to `now` and fires what is due: in the order of deadlines, equal ones in the
+    /// Lets it be `now` and fires what is due: in the order of deadlines, equal ones in the
     /// order of arming. At most `limit` fire; the answer is whether more are due.
-    pub(crate) fn advance(&mut self, now: Nanos, limit: usize, fired: &mut Vec<Fired>) -> bool {
-        let first = fired.len();
-        let last = first.saturating_add(limit);
-        let mut more = false;
-        self.now = self.now.max(now);
-        // From coarse to fine: what is not due sinks, what is due and has no room goes to the
-        // present slot of the finest level, and no slot that time has passed is left occupied.
-        // Meanwhile a level may hold what sank before what is due, so every slot is looked at; and
-        // each once, because the present slot may fill again.
+    pub(crate) fn advance(&mut self, now: Nanos, limit: usize, fired: &mut Vec<Waker>) -> bool {
+        let last = fired.len().saturating_add(limit);
+        // While something waits to fire the wheel's time stands still, so that no slot falls behind it.
+        if self.due.is_empty() {
+            self.now = self.now.max(now);
+            self.gather();
+        }
+        while fired.len() < last {
+            let Some(Reverse(Armed { key, .. })) = self.due.pop() else {
+                break;
+            };
+            let entry = self.entry(key);
+            if entry.state == State::Gone {
+                self.n_gone -= 1;
+                self.entries.remove(key as usize);
+                continue;
+            }
+            entry.state = State::Fired;
+            fired.extend(entry.waker.take());
+        }
+        if self.n_gone == self.due.len() {
+            self.forget_gone();
+        }
+        self.next_deadline().is_some_and(|next| next <= now)
+    }
+
+    /// Nothing else is due.
+    fn forget_gone(&mut self) {
+        for Reverse(Armed { key, .. }) in self.due.drain() {
+            self.entries.remove(key as usize);
+        }
+        self.due.shrink_to(ROOM_OF_DUE);
+        self.n_gone = 0;
+    }
+
+    /// Takes what is due out of all slots.
+    fn gather(&mut self) {
+        let mut due = std::mem::take(&mut self.due).into_vec();
+        // From coarse to fine: what is not due sinks, and no slot that time has passed is left occupied. What sank
+        // before what is due makes a level hold slots that are not due before some that are, so every slot is looked at.
         for level in (0..LEVELS).rev() {
             let mut occupied = self.levels[level].occupied;
             while occupied != 0 {
                 let slot = occupied.trailing_zeros() as usize;
                 occupied &= occupied - 1;
                 if self.levels[level].slots[slot].earliest <= self.now {
-                    more |= self.empty_slot(level, slot, last, fired);
+                    self.empty_slot(level, slot, &mut due);
                 }
             }
         }
-        fired[first..].sort_unstable_by_key(|f| (f.deadline, f.sequence));
-        more
+        self.due = due.into();
     }
 
     /// When the wheel next has something to do: the earliest deadline, or a little before where
     /// the earliest was removed.
     pub(crate) fn next_deadline(&self) -> Option<Nanos> {
+        if let Some(Reverse(first)) = self.due.peek() {
+            return Some(first.deadline);
+        }
         (0..LEVELS)
             .filter_map(|level| self.first_slot(level))
             .map(|(_, earliest)| earliest)
@@ -201,7 +258,7 @@ impl Wheel {
 
     /// Armed or fired, and not removed.
     pub(crate) fn len(&self) -> usize {
-        self.entries.len()
+        self.entries.len() - self.n_gone
     }
 
     fn entry(&mut self, key: u32) -> &mut Entry {
@@ -244,15 +301,23 @@ impl Wheel {
         entry.place = (level_idx * SLOTS + slot_idx) as u16;
     }
 
-    fn unlink(&mut self, key: u32) {
+    /// `false`: it is in no slot any more.
+    fn unlink(&mut self, key: u32) -> bool {
         let entry = self.entry(key);
-        let (position, place) = (entry.position, usize::from(entry.place));
+        let (position, place) = (entry.position as usize, usize::from(entry.place));
         let level = &mut self.levels[place / SLOTS];
         let slot = &mut level.slots[place % SLOTS];
-        let removed = slot.armed.swap_remove(position as usize);
-        debug_assert_eq!(removed.key, key);
-        match slot.armed.get(position as usize) {
-            Some(&moved) => self.entry(moved.key).position = position,
+        // Another may be there meanwhile.
+        if slot
+            .armed
+            .get(position)
+            .is_none_or(|armed| armed.key != key)
+        {
+            return false;
+        }
+        slot.armed.swap_remove(position);
+        match slot.armed.get(position) {
+            Some(&moved) => self.entry(moved.key).position = position as u32,
             None if slot.armed.is_empty() => {
                 slot.earliest = Nanos::MAX;
                 slot.armed.shrink_to(ROOM);
@@ -260,35 +325,20 @@ impl Wheel {
             }
             None => {}
         }
+        true
     }
 
-    /// Takes a slot apart: what is due fires, until `last` have, the rest is linked anew. `true`:
-    /// some that were due had no room and are due still.
-    fn empty_slot(
-        &mut self,
-        level_idx: usize,
-        slot_idx: usize,
-        last: usize,
-        fired: &mut Vec<Fired>,
-    ) -> bool {
+    /// Takes a slot apart: what is due is put to the others that are, the rest is linked anew.
+    fn empty_slot(&mut self, level_idx: usize, slot_idx: usize, due: &mut Vec<Reverse<Armed>>) {
         let level = &mut self.levels[level_idx];
         level.occupied &= !(1 << slot_idx);
         let slot = std::mem::replace(&mut level.slots[slot_idx], Slot::new());
         let mut all = slot.armed;
-        let mut more = false;
         for &armed in &all {
-            if armed.deadline > self.now || fired.len() >= last {
-                more |= armed.deadline <= self.now;
-                self.link(armed);
-                continue;
+            match armed.deadline > self.now {
+                true => self.link(armed),
+                false => due.push(Reverse(armed)),
             }
-            let entry = self.entry(armed.key);
-            entry.fired = true;
-            fired.extend(entry.waker.take().map(|waker| Fired {
-                deadline: armed.deadline,
-                sequence: entry.sequence,
-                waker,
-            }));
         }
         // The room is for those who come next, unless some have come already.
         let slot = &mut self.levels[level_idx].slots[slot_idx];
@@ -297,6 +347,5 @@ impl Wheel {
             all.shrink_to(ROOM);
             slot.armed = all;
         }
-        more
     }
 }

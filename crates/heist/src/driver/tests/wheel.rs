@@ -25,6 +25,8 @@ enum Op {
     Disarm(usize),
     /// Let this much time pass.
     Pass(Nanos),
+    /// The same, and let so many fire at most.
+    PassWithLimit(Nanos, usize),
     /// Go exactly to the next deadline.
     Jump,
 }
@@ -39,30 +41,60 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         5 => span().prop_map(Op::Arm),
         2 => any::<usize>().prop_map(Op::Disarm),
         2 => span().prop_map(|span| Op::Pass(span / 16)),
+        2 => (span(), 0..6_usize).prop_map(|(span, limit)| Op::PassWithLimit(span, limit)),
         2 => Just(Op::Jump),
     ];
     prop::collection::vec(op, 0..120)
 }
 
+/// (deadline, number of arming) to key.
+type Sorted = BTreeMap<(Nanos, usize), TimerKey>;
+
 #[derive(Default)]
 struct Model {
-    /// (deadline, number of arming) to key.
-    armed: BTreeMap<(Nanos, usize), TimerKey>,
+    armed: Sorted,
+    /// What was due when something had to be found that is, and has not fired.
+    due: Sorted,
     fired: Vec<TimerKey>,
     now: Nanos,
 }
 
-fn advance(wheel: &mut Wheel, model: &mut Model, log: &Mutex<Vec<usize>>) -> Vec<usize> {
+impl Model {
+    fn n_left(&self) -> usize {
+        self.armed.len() + self.due.len()
+    }
+
+    /// The one at this place, in no order that matters.
+    fn disarm(&mut self, choice: usize) -> TimerKey {
+        let choice = choice % self.n_left();
+        let timers = match choice < self.due.len() {
+            true => &mut self.due,
+            false => &mut self.armed,
+        };
+        let chosen = *timers.keys().nth(choice % timers.len()).unwrap();
+        timers.remove(&chosen).unwrap()
+    }
+}
+
+fn advance(wheel: &mut Wheel, model: &mut Model, limit: usize, log: &Mutex<Vec<usize>>) {
     let mut fired = Vec::new();
-    assert!(!wheel.advance(model.now, usize::MAX, &mut fired));
-    fired.into_iter().for_each(|fired| fired.waker.wake());
-    let rest = model.armed.split_off(&(model.now + 1, 0));
-    let due = std::mem::replace(&mut model.armed, rest);
-    model.fired.extend(due.values());
+    let more = wheel.advance(model.now, limit, &mut fired);
+    fired.into_iter().for_each(Waker::wake);
+    if model.due.is_empty() {
+        let later = model.armed.split_off(&(model.now + 1, 0));
+        model.due = std::mem::replace(&mut model.armed, later);
+    }
+    let mut expected = Vec::new();
+    while expected.len() < limit {
+        let Some(((_, number), key)) = model.due.pop_first() else {
+            break;
+        };
+        expected.push(number);
+        model.fired.push(key);
+    }
     let got = std::mem::take(&mut *log.lock().unwrap());
-    let expected: Vec<usize> = due.into_keys().map(|(_, number)| number).collect();
     assert_eq!(got, expected, "in the order of deadlines, then of arming");
-    got
+    assert!(more || model.due.is_empty());
 }
 
 fn run(ops: Vec<Op>) {
@@ -77,36 +109,39 @@ fn run(ops: Vec<Op>) {
                 let key = wheel.insert(deadline, waker);
                 model.armed.insert((deadline, number), key);
             }
-            Op::Disarm(choice) if !model.armed.is_empty() => {
-                let chosen = *model.armed.keys().nth(choice % model.armed.len()).unwrap();
-                let key = model.armed.remove(&chosen).unwrap();
-                assert!(wheel.remove(key).is_some());
+            Op::Disarm(choice) if model.n_left() > 0 => {
+                assert!(wheel.remove(model.disarm(choice)).is_some());
             }
             Op::Disarm(_) => {}
             Op::Pass(span) => {
                 model.now = model.now.saturating_add(span).min(u64::MAX - 2);
-                advance(&mut wheel, &mut model, &log);
+                advance(&mut wheel, &mut model, usize::MAX, &log);
+            }
+            Op::PassWithLimit(span, limit) => {
+                model.now = model.now.saturating_add(span).min(u64::MAX - 2);
+                advance(&mut wheel, &mut model, limit, &log);
             }
             Op::Jump => {
                 if let Some(deadline) = wheel.next_deadline() {
                     model.now = model.now.max(deadline);
-                    advance(&mut wheel, &mut model, &log);
+                    advance(&mut wheel, &mut model, usize::MAX, &log);
                 }
             }
         }
-        let earliest = model.armed.keys().next().map(|&(deadline, _)| deadline);
+        let first = |timers: &Sorted| timers.keys().next().map(|&(deadline, _)| deadline);
+        let earliest = first(&model.due).or_else(|| first(&model.armed));
         match (wheel.next_deadline(), earliest) {
             (None, None) => {}
             // A lower bound: the earliest of a slot may have been disarmed.
             (Some(next), Some(earliest)) => assert!(next <= earliest.max(model.now)),
             (next, earliest) => panic!("{next:?} for {earliest:?}"),
         }
-        assert_eq!(wheel.len(), model.armed.len() + model.fired.len());
+        assert_eq!(wheel.len(), model.n_left() + model.fired.len());
     }
-    for key in model.fired {
+    for &key in &model.fired {
         assert!(wheel.remove(key).is_none(), "its waker was used");
     }
-    assert_eq!(wheel.len(), model.armed.len());
+    assert_eq!(wheel.len(), model.n_left());
 }
 
 proptest! {
@@ -186,7 +221,7 @@ fn a_waker_is_replaced_until_it_fires() {
     assert_eq!(Arc::strong_count(&first), 1);
     let mut fired = Vec::new();
     wheel.advance(5, usize::MAX, &mut fired);
-    fired.into_iter().for_each(|fired| fired.waker.wake());
+    fired.into_iter().for_each(Waker::wake);
     assert_eq!(second.0.load(Ordering::SeqCst), 1);
     assert_eq!(wheel.look(key, Waker::noop()), Look::Fired);
     assert!(wheel.replace_waker(key, Waker::noop().clone()).is_err());
@@ -210,4 +245,30 @@ fn what_had_no_room_is_not_hidden_by_what_is_armed_after_it() {
     while wheel.advance(now, 10, &mut fired) {}
     assert_eq!(fired.len(), 40);
     assert_eq!(wheel.next_deadline(), Some(now + 5 * slot));
+}
+
+#[test]
+fn what_waits_to_fire_can_be_disarmed_and_keeps_its_order() {
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let mut wheel = Wheel::new();
+    let keys: Vec<TimerKey> = (0..10_usize)
+        .map(|number| {
+            let waker = Waker::from(Arc::new(Numbered(number, log.clone())));
+            // The later ones are armed first.
+            wheel.insert(1000 - number as u64, waker)
+        })
+        .collect();
+    let mut fired = Vec::new();
+    assert!(wheel.advance(1000, 3, &mut fired));
+    for number in [6, 0] {
+        assert!(wheel.remove(keys[number]).is_some());
+    }
+    assert!(wheel.remove(keys[9]).is_none(), "it has fired");
+    // Armed too late, it comes after what was due before.
+    let waker = Waker::from(Arc::new(Numbered(10, log.clone())));
+    wheel.insert(1, waker);
+    while wheel.advance(1000, 3, &mut fired) {}
+    fired.into_iter().for_each(Waker::wake);
+    assert_eq!(*log.lock().unwrap(), [9, 8, 7, 5, 4, 3, 2, 1, 10]);
+    assert_eq!(wheel.next_deadline(), None);
 }
