@@ -42,6 +42,12 @@ use wheel::{Look, TimerKey, Wheel};
 /// Timers fired in one step.
 const FIRE_LIMIT: usize = 512;
 
+/// Timers that come so thick that so many fire at once ...
+const THICK: usize = 4;
+/// ... are waited for so long at least: each wake costs some ten microseconds, and what came thick for one wake comes thick
+/// for the next.
+const THICK_WAIT: Nanos = 80_000;
+
 /// One worker's timers.
 #[derive(Debug)]
 pub(crate) struct Timers {
@@ -49,6 +55,8 @@ pub(crate) struct Timers {
     /// The wheel's next deadline, for looks without the lock; `u64::MAX` for none. Written under
     /// the lock.
     next: AtomicU64,
+    /// How many fired together the last time. The owner's.
+    n_fired: AtomicUsize,
     closed: AtomicBool,
 }
 
@@ -65,6 +73,7 @@ impl Timers {
         Self {
             wheel: Mutex::new(Wheel::new()),
             next: AtomicU64::new(Nanos::MAX),
+            n_fired: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
         }
     }
@@ -126,6 +135,18 @@ impl Timers {
         }
     }
 
+    /// How long the owner should sleep.
+    fn wait(&self, now: Nanos) -> Option<Nanos> {
+        let wait = self.next_deadline()?.saturating_sub(now);
+        // Relaxed: the owner wrote it, or somebody who fired for it.
+        let thick = self.n_fired.load(Relaxed) >= THICK;
+        Some(if thick && wait > 0 {
+            wait.max(THICK_WAIT)
+        } else {
+            wait
+        })
+    }
+
     /// Timers are armed. `next_deadline` may be that of one which was disarmed meanwhile.
     fn is_armed(&self) -> bool {
         let wheel = self.wheel.lock();
@@ -150,6 +171,8 @@ impl Timers {
             self.next.store(next, Release);
             more
         };
+        // Relaxed: see `wait`.
+        self.n_fired.store(fired.len(), Relaxed);
         fired.into_iter().for_each(wake);
         more
     }
@@ -244,10 +267,8 @@ impl Driver {
 
     /// How long a wheel's owner may sleep. `None`: until woken.
     pub(crate) fn sleep_time(&self, wheel: usize) -> Option<Duration> {
-        let deadline = self.timers[wheel].next_deadline()?;
-        Some(Duration::from_nanos(
-            deadline.saturating_sub(self.clock.nanos()),
-        ))
+        let wait = self.timers[wheel].wait(self.clock.nanos())?;
+        Some(Duration::from_nanos(wait))
     }
 
     /// How long someone may sleep who looks after every wheel.

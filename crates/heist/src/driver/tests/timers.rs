@@ -1,7 +1,7 @@
 //! One worker's timers behind their lock.
 
 use crate::clock::Nanos;
-use crate::driver::Timers;
+use crate::driver::{THICK, THICK_WAIT, Timers};
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 
@@ -21,6 +21,34 @@ fn arming_says_when_it_is_the_earliest() {
     assert!(!timers.fire(38));
     assert!(!timers.fire(45));
     assert_eq!(timers.next_deadline(), Some(50));
+}
+
+#[test]
+fn timers_that_come_thick_are_waited_for_together() {
+    let timers = Timers::new();
+    let arm = |deadlines: std::ops::RangeInclusive<Nanos>| {
+        for deadline in deadlines {
+            timers.arm(deadline, Waker::noop().clone()).unwrap();
+        }
+    };
+    assert_eq!(timers.wait(0), None);
+    arm(1..=THICK as Nanos);
+    arm(1_000..=1_000);
+    assert_eq!(timers.wait(0), Some(1), "none has fired yet");
+    assert!(!timers.fire(900));
+    assert_eq!(timers.wait(900), Some(THICK_WAIT));
+    assert_eq!(timers.wait(1_000), Some(0), "it is due");
+    assert!(!timers.fire(1_000));
+    arm(2_000..=2_000);
+    assert_eq!(timers.wait(1_000), Some(1_000), "a lone one fired last");
+    arm(THICK_WAIT * 2..=THICK_WAIT * 2 + THICK as Nanos);
+    assert!(!timers.fire(THICK_WAIT * 3));
+    arm(THICK_WAIT * 9..=THICK_WAIT * 9);
+    assert_eq!(
+        timers.wait(THICK_WAIT * 3),
+        Some(THICK_WAIT * 6),
+        "late enough"
+    );
 }
 
 /// Arms another timer when woken: under a lock of the driver it would never return.
