@@ -4,6 +4,8 @@
 //! 5 ms in its connection's own task, and what counts is the latency of the others. In both, the work is done where it
 //! comes up, unless a row's name says where else.
 
+mod by_hand;
+
 use crate::{microseconds, milliseconds};
 use heist_benches::Contender;
 use heist_benches::contender::{
@@ -12,7 +14,7 @@ use heist_benches::contender::{
 };
 use heist_benches::cpu;
 use heist_benches::runner::{Case, Entry, Measured, Options, Outcome};
-use heist_benches::sample::{Stopwatch, now, quantile};
+use heist_benches::sample::{Sample, Stopwatch, now, quantile};
 use heist_benches::table::Figure;
 use std::io;
 use std::sync::Arc;
@@ -130,15 +132,27 @@ async fn run<C: Contender>(
 
 fn measure<C: Contender>(options: &Options, n_jobs: usize) -> Outcome {
     let runtime = C::with_workers(options.workers);
-    let duration = Duration::from_millis(if options.quick { 300 } else { 4_000 });
+    let duration = duration(options);
     let result = cpu::burn(JOB);
     let watch = Stopwatch::start();
-    let (mut latencies, done) = runtime
+    let (latencies, done) = runtime
         .on_a_worker(async move { run(runtime, duration, result, n_jobs).await })
         .map_err(|error| error.to_string())?;
-    let sample = watch.stop(done);
-    if latencies.is_empty() || (done == 0) != (n_jobs == 0) {
-        return Err(format!("{} messages and {done} jobs", latencies.len()));
+    outcome(latencies, watch.stop(done), n_jobs > 0)
+}
+
+fn duration(options: &Options) -> Duration {
+    Duration::from_millis(if options.quick { 300 } else { 4_000 })
+}
+
+/// `sample` is of the jobs, if there were any to do.
+fn outcome(mut latencies: Vec<Duration>, sample: Sample, has_jobs: bool) -> Outcome {
+    if latencies.is_empty() || (sample.operations > 0) != has_jobs {
+        return Err(format!(
+            "{} messages and {} jobs",
+            latencies.len(),
+            sample.operations
+        ));
     }
     latencies.sort();
     let mut values = vec![
@@ -146,7 +160,7 @@ fn measure<C: Contender>(options: &Options, n_jobs: usize) -> Outcome {
         milliseconds(quantile(&latencies, 0.99)),
         milliseconds(quantile(&latencies, 0.999)),
     ];
-    if n_jobs > 0 {
+    if has_jobs {
         values.push(sample.per_second());
     }
     Ok(Measured::new(values, sample.cores()).with_curve(&latencies))
@@ -193,7 +207,11 @@ pub(crate) fn cases() -> [Case; 2] {
                 Figure::cost("ms, p99.9 of the same"),
                 Figure::rate("jobs/s"),
             ],
-            entries: entries!(beside_jobs),
+            entries: [
+                entries!(beside_jobs),
+                vec![by_hand::FLOOR, by_hand::NICE_FLOOR],
+            ]
+            .concat(),
         },
         Case {
             name: "cpu_in_handler",
