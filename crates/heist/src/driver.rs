@@ -45,8 +45,10 @@ const FIRE_LIMIT: usize = 512;
 /// Timers that come so thick that so many fire at once ...
 const THICK: usize = 4;
 /// ... are waited for so long at least: each wake costs some ten microseconds, and what came thick for one wake comes thick
-/// for the next.
+/// for the next ...
 const THICK_WAIT: Nanos = 80_000;
+/// ... if that comes soon.
+const THICK_FOR: Nanos = 1_000_000;
 
 /// One worker's timers.
 #[derive(Debug)]
@@ -55,8 +57,8 @@ pub(crate) struct Timers {
     /// The wheel's next deadline, for looks without the lock; `u64::MAX` for none. Written under
     /// the lock.
     next: AtomicU64,
-    /// How many fired together the last time. The owner's.
-    n_fired: AtomicUsize,
+    /// Until then they are taken to come thick.
+    thick_until: AtomicU64,
     closed: AtomicBool,
 }
 
@@ -73,7 +75,7 @@ impl Timers {
         Self {
             wheel: Mutex::new(Wheel::new()),
             next: AtomicU64::new(Nanos::MAX),
-            n_fired: AtomicUsize::new(0),
+            thick_until: AtomicU64::new(0),
             closed: AtomicBool::new(false),
         }
     }
@@ -138,12 +140,11 @@ impl Timers {
     /// How long the owner should sleep.
     fn wait(&self, now: Nanos) -> Option<Nanos> {
         let wait = self.next_deadline()?.saturating_sub(now);
-        // Relaxed: the owner wrote it, or somebody who fired for it.
-        let thick = self.n_fired.load(Relaxed) >= THICK;
-        Some(if thick && wait > 0 {
-            wait.max(THICK_WAIT)
-        } else {
-            wait
+        // Relaxed: a hint, which the owner wrote, or whoever fired for it.
+        let thick = now < self.thick_until.load(Relaxed);
+        Some(match wait {
+            1..THICK_WAIT if thick => THICK_WAIT,
+            wait => wait,
         })
     }
 
@@ -171,8 +172,12 @@ impl Timers {
             self.next.store(next, Release);
             more
         };
+        let until = match fired.len() {
+            THICK.. => now.saturating_add(THICK_FOR),
+            _ => 0,
+        };
         // Relaxed: see `wait`.
-        self.n_fired.store(fired.len(), Relaxed);
+        self.thick_until.store(until, Relaxed);
         fired.into_iter().for_each(wake);
         more
     }

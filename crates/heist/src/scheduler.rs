@@ -23,7 +23,8 @@
 //! - **\[S3\]** A push to the worker's own queue looks at the idle word without a fence: should it
 //!   miss a parked peer, the task is not lost, since its worker is awake and comes to it. One that computes will not come
 //!   for long, so what it pushes to an empty queue looks with a fence; for what it pushes after that somebody is on the way,
-//!   or nobody is left, and what is missed as that one leaves, the monitor finds.
+//!   or nobody is left, and what is missed as that one leaves, the monitor finds. For what a turn of the driver has queued a
+//!   peer is woken where it is worth that (`room.rs`), for a poll that is known to be slow where anything is behind it.
 //! - **\[S4\]** A push to the LIFO slot wakes nobody.
 //! - **\[S5\]** At most one thread is woken at a time to search, or for forked jobs one for each that is
 //!   public; it wakes the next when it finds work, so that a burst wakes as many as there is work for.

@@ -27,30 +27,34 @@ impl Others {
         self.average = Average::default();
     }
 
-    /// The processors that are left for workers, `awake` of whom are awake. Any number of them where nobody tells.
+    /// The processors that are left for workers, `awake` of whom are awake; more than there are where some of these sleep
+    /// in what they run. Any number where nobody tells.
     pub(super) fn look(&mut self, awake: usize) -> usize {
-        let read = self
-            .meter
-            .as_ref()
-            .and_then(|meter| Some((meter.running()?, meter.processors)));
-        let Some((running, processors)) = read else {
+        let Some(meter) = &self.meter else {
             return usize::MAX;
         };
-        // The thread that looks is one of them.
-        let others = running.saturating_sub(awake + 1);
-        processors.saturating_sub(self.average.note(others))
+        match meter.running() {
+            Some(running) => self.average.note(running, awake).left_of(meter.processors),
+            None => usize::MAX,
+        }
     }
 }
 
-/// A moving average.
-#[derive(Debug, Default)]
+/// How many threads run that are no workers, on average; less those workers that are awake and do not run.
+#[derive(Clone, Copy, Debug, Default)]
 struct Average(f64);
 
 impl Average {
-    /// What it is then, rounded.
-    fn note(&mut self, n: usize) -> usize {
-        self.0 += WEIGHT * (n as f64 - self.0);
-        self.0.round() as usize
+    fn note(&mut self, running: usize, awake: usize) -> Self {
+        // The thread that looks is one of them.
+        let others = running as f64 - awake as f64 - 1.0;
+        self.0 += WEIGHT * (others - self.0);
+        *self
+    }
+
+    fn left_of(self, processors: usize) -> usize {
+        // Saturates at zero.
+        (processors as f64 - self.0.round()) as usize
     }
 }
 
@@ -66,9 +70,15 @@ struct Meter {
 impl Meter {
     fn new() -> Option<Self> {
         let online = std::fs::read_to_string("/sys/devices/system/cpu/online").ok()?;
+        let processors = count_listed(&online)?;
+        // Where the process may use some of them only, what runs on the machine says nothing of those.
+        let ours = std::thread::available_parallelism().ok()?.get();
+        if ours < processors {
+            return None;
+        }
         Some(Self {
             loadavg: std::fs::File::open("/proc/loadavg").ok()?,
-            processors: count_listed(&online)?,
+            processors,
         })
     }
 
@@ -119,12 +129,31 @@ mod tests {
     #[test]
     fn what_runs_once_is_no_load_and_what_runs_on_is() {
         let mut average = Average::default();
-        assert_eq!(average.note(2), 0);
-        let noted: Vec<usize> = (0..30).map(|_| average.note(2)).collect();
-        assert_eq!(noted.last(), Some(&2));
-        assert!(noted.is_sorted(), "{noted:?}");
-        assert_eq!(average.note(0), 2);
-        assert_eq!((0..30).map(|_| average.note(0)).last(), Some(0));
+        // One worker, two others, and who looks.
+        assert_eq!(average.note(4, 1).left_of(8), 8);
+        let left: Vec<usize> = (0..30).map(|_| average.note(4, 1).left_of(8)).collect();
+        assert_eq!(left.last(), Some(&6));
+        assert!(left.is_sorted_by(|a, b| a >= b), "{left:?}");
+        assert_eq!(average.note(2, 1).left_of(8), 6);
+        assert_eq!(average.left_of(1), 0);
+    }
+
+    #[test]
+    fn workers_that_sleep_in_their_polls_leave_their_processors() {
+        let mut average = Average::default();
+        for _ in 0..30 {
+            average.note(2, 3);
+        }
+        assert_eq!(average.left_of(2), 4);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn linux_tells_that_this_thread_runs() {
+        // Not in a sandbox, or where the process may not use every processor.
+        if let Some(meter) = super::Meter::new() {
+            assert!(meter.running() >= Some(1));
+        }
     }
 
     #[test]

@@ -172,7 +172,9 @@ pub(crate) fn start(home: &'static Home, epoch: u64, newborn: Newborn) -> Result
         };
         match &mut **current {
             Current::Worker(core) if core.works_for(home) => core.start(epoch, newborn),
-            Current::Local(core) if core.works_for(home) => core.start(epoch, newborn),
+            Current::Local(core) if core.works_for(home) => {
+                core.start(epoch, newborn).map(|()| false)
+            }
             _ => Err(newborn),
         }
     })?;

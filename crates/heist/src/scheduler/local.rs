@@ -92,13 +92,13 @@ impl LocalCore {
 
     /// Registers and queues a light task that is spawned here. Nobody else wants it.
     #[inline]
-    pub(super) fn start(&mut self, epoch: u64, newborn: Newborn) -> Result<bool, Newborn> {
+    pub(super) fn start(&mut self, epoch: u64, newborn: Newborn) -> Result<(), Newborn> {
         let Some(own) = &mut self.own else {
             return Err(newborn);
         };
         let runnable = newborn.register(own, epoch)?;
         self.push(runnable);
-        Ok(false)
+        Ok(())
     }
 
     /// What came from outside joins the end. Answers how many are ready now.

@@ -7,7 +7,8 @@
 //! process that asks it, on two cores, answers a quarter more requests so.
 //!
 //! A worker whose polls were long lately wakes a peer for one task, as anybody does who spawns: nobody knows how long a
-//! new task is. Should the worker be held up after all, the monitor gives away what it has queued.
+//! new task is; and one wakes a peer for anything that waits behind a task whose last poll was slow. Should the worker be
+//! held up after all, the monitor gives away what it has queued at its next look but one.
 //!
 //! Tests: `scheduler/tests/room.rs`.
 

@@ -18,3 +18,5 @@ mod room;
 mod sites;
 #[cfg(all(target_os = "linux", not(heist_loom)))]
 mod slice;
+#[cfg(not(heist_loom))]
+mod turns;

@@ -73,7 +73,7 @@ pub(crate) struct Core {
     owes_suspects: bool,
     /// The poll is of a task from a suspect site that this spare tries.
     probes: bool,
-    /// Wakes come from a turn of the driver: queue them, and wake a peer once, afterwards.
+    /// Wakes come from a turn of the driver: queue them, and wake a peer once, afterwards, if at all (`room.rs`).
     in_turn: bool,
     /// A poll is under way, or has just ended: it is not counted yet.
     in_poll: bool,
@@ -82,8 +82,8 @@ pub(crate) struct Core {
     /// The end of the last poll.
     now: Ticks,
     last_turn: Ticks,
-    /// Polls since then, and how long they usually are.
-    n_polled: u32,
+    /// Polls since the last look at the driver, and ticks that they took; and how long they usually are.
+    polled: (u32, u64),
     usual: Usual,
     rng: u64,
 }
@@ -130,7 +130,7 @@ impl Core {
             stamp: None,
             now,
             last_turn: now,
-            n_polled: 0,
+            polled: (0, 0),
             rng: 0x9e37_79b9_7f4a_7c15 ^ ((idx as u64 + 1) << 17),
         }
     }
@@ -217,10 +217,10 @@ impl Core {
         !self.in_turn && (self.computes || self.queue.len() > 1)
     }
 
-    /// Between two looks at the driver the worker does nothing but poll.
+    /// The worker is about to look at the driver.
     fn note_polls(&mut self) {
-        let n = u64::from(std::mem::take(&mut self.n_polled));
-        if let Some(length) = self.now.since(self.last_turn).checked_div(n) {
+        let (n, ticks) = std::mem::take(&mut self.polled);
+        if let Some(length) = ticks.checked_div(u64::from(n)) {
             self.usual.note(length);
         }
     }
@@ -354,7 +354,9 @@ impl Core {
         match self.next() {
             Some(runnable) => {
                 self.begin_poll(&runnable);
-                Step::Run(runnable, self.found_work())
+                // What waits behind a slow one should not, though it may be too little to wake anybody for otherwise.
+                let holds_up = self.slow && self.queue.has_stealable();
+                Step::Run(runnable, self.found_work() || holds_up)
             }
             None => {
                 self.remote().record.forget();
@@ -376,7 +378,6 @@ impl Core {
     #[inline]
     fn begin_poll(&mut self, runnable: &Runnable) {
         self.in_poll = true;
-        self.n_polled = self.n_polled.wrapping_add(1);
         self.slow = runnable.weight().is_slow();
         self.stamp = runnable.take_wake_stamp();
         budget::begin_poll(self.now, self.shared.budget_limit);
@@ -417,6 +418,8 @@ impl Core {
         let end = budget::take_end();
         self.now = end.unwrap_or_else(|| self.shared.scale.ticks());
         let lasted = self.now.since(start);
+        let (n, ticks) = self.polled;
+        self.polled = (n.wrapping_add(1), ticks.wrapping_add(lasted));
         if lasted > self.shared.budget_limit || self.probes {
             self.look_back(lasted > self.shared.budget_limit);
         }
@@ -435,7 +438,7 @@ impl Core {
 
 /// What a worker is to do next.
 enum Step {
-    /// Poll it; before, wake a peer if so said [S5].
+    /// Poll it; before, wake a peer if so said [S3, S5].
     Run(Runnable, bool),
     /// Give the driver a turn.
     Turn,
@@ -504,7 +507,7 @@ fn run_heavy(shared: &Arc<Shared>, slice: &mut Long, run: impl FnOnce()) {
     });
 }
 
-/// Gives the driver a turn; what it wakes is queued here, and one peer is woken for it.
+/// Gives the driver a turn; what it wakes is queued here, and one peer is woken for it if it is worth that.
 fn turn(shared: &Arc<Shared>) {
     let Some((idx, before)) = current::with_worker(|core| {
         core.give_in();
@@ -587,7 +590,7 @@ fn park(shared: &Arc<Shared>) {
         core.last_turn = core.now;
         budget::forget_cpu();
         core.remote().counters.unparked(core.now);
-        // Whoever pushed what we have seen counted on us to search. We may be long in the first
+        // Whoever pushed what we have seen counted on us to search: we may be long in the first
         // task that we take, so another one looks for the rest [S5].
         stay || core.wants_help()
     });

@@ -1,7 +1,7 @@
 //! One worker's timers behind their lock.
 
 use crate::clock::Nanos;
-use crate::driver::{THICK, THICK_WAIT, Timers};
+use crate::driver::{THICK, THICK_FOR, THICK_WAIT, Timers};
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 
@@ -41,14 +41,21 @@ fn timers_that_come_thick_are_waited_for_together() {
     assert!(!timers.fire(1_000));
     arm(2_000..=2_000);
     assert_eq!(timers.wait(1_000), Some(1_000), "a lone one fired last");
+    assert!(!timers.fire(2_000));
     arm(THICK_WAIT * 2..=THICK_WAIT * 2 + THICK as Nanos);
-    assert!(!timers.fire(THICK_WAIT * 3));
-    arm(THICK_WAIT * 9..=THICK_WAIT * 9);
-    assert_eq!(
-        timers.wait(THICK_WAIT * 3),
-        Some(THICK_WAIT * 6),
-        "late enough"
-    );
+    let now = THICK_WAIT * 3;
+    assert!(!timers.fire(now));
+    arm(now + THICK_FOR..=now + THICK_FOR);
+    assert_eq!(timers.wait(now), Some(THICK_FOR), "late enough");
+    let now = now + THICK_FOR - 10;
+    assert_eq!(timers.wait(now), Some(THICK_WAIT));
+    assert_eq!(timers.wait(now + 10), Some(0));
+    timers.fire(now + 10);
+    arm(now + 20..=now + 20 + THICK as Nanos);
+    timers.fire(now + 30);
+    let later = now + 30 + THICK_FOR;
+    arm(later + 7..=later + 7);
+    assert_eq!(timers.wait(later), Some(7), "that was long ago");
 }
 
 /// Arms another timer when woken: under a lock of the driver it would never return.

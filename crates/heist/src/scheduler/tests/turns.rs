@@ -1,0 +1,164 @@
+//! Whether a peer is woken for what a look at the driver has queued.
+
+use crate::report::PanicHook;
+use crate::scheduler::park::Parker;
+use crate::scheduler::shared::{Roles, Shared};
+use crate::scheduler::{Drive, Home, Parked, Policy};
+use crate::task::{Birth, Details, Kind, NewTask};
+use std::panic::Location;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Condvar, Mutex};
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+/// A driver whose events the test brings: worker 0 finds them when it parks. Counts how often worker 1 came out.
+#[derive(Default)]
+struct Events {
+    next: Mutex<Vec<Waker>>,
+    unparks_of_peer: AtomicUsize,
+}
+
+impl Drive for Arc<Events> {
+    fn turn(&self, _worker: usize) {}
+
+    fn park_aside(&self, _worker: usize, parker: &Parker) {
+        parker.park(None);
+    }
+
+    fn park(&self, worker: usize, _watch: bool, parker: &Parker) -> Parked {
+        let events = match worker {
+            0 => std::mem::take(&mut *self.next.lock().unwrap()),
+            _ => Vec::new(),
+        };
+        if events.is_empty() {
+            parker.park(None);
+            self.unparks_of_peer.fetch_add(worker, SeqCst);
+        }
+        events.into_iter().for_each(Waker::wake);
+        Parked::Woke
+    }
+
+    fn entrust_timers(&self, _worker: usize) {}
+
+    fn has_timers(&self, _worker: usize) -> bool {
+        false
+    }
+
+    fn notify(&self) {}
+
+    fn poller(&self) -> Option<usize> {
+        None
+    }
+}
+
+struct Threads;
+
+impl Roles for Threads {
+    fn play(&self, f: Box<dyn FnOnce() + Send>) -> std::io::Result<()> {
+        std::thread::Builder::new().spawn(f).map(drop)
+    }
+}
+
+/// Those who wait to be woken.
+#[derive(Default)]
+struct Waiting {
+    wakers: Mutex<Vec<Waker>>,
+    came: Condvar,
+}
+
+impl Waiting {
+    fn all(&self, n: usize) -> Vec<Waker> {
+        let wakers = self.wakers.lock().unwrap();
+        let mut wakers = (self.came)
+            .wait_while(wakers, |wakers| wakers.len() < n)
+            .unwrap();
+        std::mem::take(&mut *wakers)
+    }
+}
+
+/// Two workers, and so many tasks that wait again and again, after something that each does. Whether the other worker
+/// came out, round by round.
+fn rounds(n_tasks: usize, n_rounds: usize, each: fn()) -> Vec<bool> {
+    let (home, epoch) = Home::acquire(2, false);
+    let events = Arc::new(Events::default());
+    let policy = Policy {
+        event_interval: Duration::from_micros(50),
+        n_spares: 1,
+        time_slices: false,
+    };
+    let hook: PanicHook = Arc::new(|_| {});
+    let shared = Shared::new(
+        home,
+        2,
+        Arc::new(events.clone()),
+        Arc::new(Threads),
+        &policy,
+        hook,
+    );
+    home.set_resident(shared.clone());
+    let waiting = Arc::new(Waiting::default());
+    for _ in 0..n_tasks {
+        let waiting = waiting.clone();
+        let task = NewTask::new(
+            std::future::poll_fn(move |cx| {
+                each();
+                waiting.wakers.lock().unwrap().push(cx.waker().clone());
+                waiting.came.notify_one();
+                Poll::<()>::Pending
+            }),
+            home,
+        );
+        let details = Details {
+            birth: Birth::new(Kind::Async, Location::caller(), Default::default()),
+            name: None,
+        };
+        drop(home.spawn(epoch, task, details));
+    }
+    for worker in 0..2 {
+        shared.start(worker).unwrap();
+    }
+    let round = || {
+        *events.next.lock().unwrap() = waiting.all(n_tasks);
+        let before = events.unparks_of_peer.load(SeqCst);
+        shared.unpark_worker(0);
+        let woken = waiting.all(n_tasks);
+        *waiting.wakers.lock().unwrap() = woken;
+        events.unparks_of_peer.load(SeqCst) > before
+    };
+    let unparks = (0..n_rounds).map(|_| round()).collect();
+    shared.shut_down();
+    assert!(shared.wait_until_left(None));
+    unparks
+}
+
+fn little() {}
+
+/// Computes for a while.
+fn much() {
+    let mut sum = 0_u64;
+    for number in 0..200_000 {
+        sum = std::hint::black_box(sum + number);
+    }
+}
+
+#[test]
+fn nobody_is_woken_for_one_short_task_more() {
+    // Until it knows how long its polls are, and where the kernel has stopped its thread meanwhile, it wakes the other.
+    let unparks = rounds(2, 5_000, little);
+    let quiet = unparks.windows(20).any(|some| !some.contains(&true));
+    assert!(quiet);
+}
+
+#[test]
+fn a_peer_is_woken_for_many_short_ones() {
+    let unparks = rounds(2_000, 200, little);
+    let n = unparks.iter().skip(100).filter(|&&unpark| unpark).count();
+    assert!(n > 50, "{n} of 100 rounds");
+}
+
+#[test]
+fn a_peer_is_woken_for_one_that_waits_behind_a_long_one() {
+    let unparks = rounds(2, 200, much);
+    let n = unparks.iter().filter(|&&unpark| unpark).count();
+    assert!(n > 100, "{n} of 200 rounds");
+}
