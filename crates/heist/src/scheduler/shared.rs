@@ -35,6 +35,15 @@ pub(crate) trait Roles: Send + Sync + 'static {
     fn play(&self, f: Box<dyn FnOnce() + Send>) -> std::io::Result<()>;
 }
 
+/// Counts as one that plays, however that ends.
+struct Player(Arc<Shared>);
+
+impl Drop for Player {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}
+
 /// What all workers of a runtime see.
 pub(crate) struct Shared {
     pub(crate) home: &'static Home,
@@ -350,39 +359,29 @@ impl Shared {
 
     /// Asks for a thread that plays worker `idx`.
     pub(crate) fn start(self: &Arc<Self>, idx: usize) -> std::io::Result<()> {
-        *self.playing.lock() += 1;
-        let shared = self.clone();
-        let role = Box::new(move || {
-            run(&shared, idx);
-            shared.leave();
-        });
-        let started = self.roles.play(role);
-        if started.is_err() {
-            self.leave();
-        }
-        started
+        self.play(move |shared| run(shared, idx))
     }
 
-    /// Asks for a thread that watches the workers. It counts as one that plays, since it uses the
-    /// home: the last to leave gives that back.
+    /// Asks for a thread that watches the workers.
     pub(crate) fn start_monitor(
         self: &Arc<Self>,
         monitor: impl FnOnce(&Arc<Self>) + Send + 'static,
     ) -> std::io::Result<()> {
-        if !record::IS_READ {
-            return Ok(());
+        match record::IS_READ {
+            true => self.play(monitor),
+            false => Ok(()),
         }
+    }
+
+    /// Asks for a thread for a role. Who is at one uses the home: the last to leave gives that back.
+    fn play(
+        self: &Arc<Self>,
+        role: impl FnOnce(&Arc<Self>) + Send + 'static,
+    ) -> std::io::Result<()> {
         *self.playing.lock() += 1;
-        let shared = self.clone();
-        let role = Box::new(move || {
-            monitor(&shared);
-            shared.leave();
-        });
-        let started = self.roles.play(role);
-        if started.is_err() {
-            self.leave();
-        }
-        started
+        // Made here: without a thread to be had the role is dropped, and leaves so.
+        let player = Player(self.clone());
+        self.roles.play(Box::new(move || role(&player.0)))
     }
 
     /// A thread stopped playing. The last one drops what is left.

@@ -19,4 +19,4 @@ mod sites;
 #[cfg(all(target_os = "linux", not(heist_loom)))]
 mod slice;
 #[cfg(not(heist_loom))]
-mod turns;
+mod workers;

@@ -1,4 +1,5 @@
-//! Whether a peer is woken for what a look at the driver has queued.
+//! Two workers, and a driver that the test plays: whether a peer is woken for what a look at the driver has queued, and
+//! how they leave.
 
 use crate::report::PanicHook;
 use crate::scheduler::park::Parker;
@@ -59,6 +60,20 @@ impl Roles for Threads {
     }
 }
 
+fn shared(events: &Arc<Events>) -> (Arc<Shared>, u64) {
+    let (home, epoch) = Home::acquire(2, false);
+    let policy = Policy {
+        event_interval: Duration::from_micros(50),
+        n_spares: 1,
+        time_slices: false,
+    };
+    let hook: PanicHook = Arc::new(|_| {});
+    let drive = Arc::new(events.clone());
+    let shared = Shared::new(home, 2, drive, Arc::new(Threads), &policy, hook);
+    home.set_resident(shared.clone());
+    (shared, epoch)
+}
+
 /// Those who wait to be woken.
 #[derive(Default)]
 struct Waiting {
@@ -79,23 +94,9 @@ impl Waiting {
 /// Two workers, and so many tasks that wait again and again, after something that each does. Whether the other worker
 /// came out, round by round.
 fn rounds(n_tasks: usize, n_rounds: usize, each: fn()) -> Vec<bool> {
-    let (home, epoch) = Home::acquire(2, false);
     let events = Arc::new(Events::default());
-    let policy = Policy {
-        event_interval: Duration::from_micros(50),
-        n_spares: 1,
-        time_slices: false,
-    };
-    let hook: PanicHook = Arc::new(|_| {});
-    let shared = Shared::new(
-        home,
-        2,
-        Arc::new(events.clone()),
-        Arc::new(Threads),
-        &policy,
-        hook,
-    );
-    home.set_resident(shared.clone());
+    let (shared, epoch) = shared(&events);
+    let home = shared.home;
     let waiting = Arc::new(Waiting::default());
     for _ in 0..n_tasks {
         let waiting = waiting.clone();
@@ -161,4 +162,16 @@ fn a_peer_is_woken_for_one_that_waits_behind_a_long_one() {
     let unparks = rounds(2, 200, much);
     let n = unparks.iter().filter(|&&unpark| unpark).count();
     assert!(n > 100, "{n} of 200 rounds");
+}
+
+#[test]
+fn one_that_panics_has_left() {
+    let (shared, _epoch) = shared(&Arc::default());
+    shared
+        .start_monitor(|_shared| panic!("a planted panic"))
+        .unwrap();
+    shared.start(0).unwrap();
+    shared.shut_down();
+    let in_a_while = crate::clock::real_now() + Duration::from_secs(20);
+    assert!(shared.wait_until_left(Some(in_a_while)));
 }
