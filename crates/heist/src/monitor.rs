@@ -62,7 +62,7 @@ pub(crate) fn run(shared: &Arc<Shared>, hook: Option<&StallHook>) {
         calm: CALM,
         next_look: u64::MAX,
     };
-    let mut others = Others::new();
+    let mut others = Others::new(scale);
     let (mut period, mut idle_looks) = (MIN_PERIOD, 0);
     loop {
         if shared.alarm.is_stopped() {
@@ -77,7 +77,9 @@ pub(crate) fn run(shared: &Arc<Shared>, hook: Option<&StallHook>) {
                 }
             });
         }
-        shared.room.set(others.look(shared.home.idle.awake()));
+        if let Some(left) = others.look(scale.ticks(), shared.home.idle.awake()) {
+            shared.room.set(left);
+        }
         if !shared.home.any_computes() {
             shared.dismiss_spare();
         }

@@ -1,9 +1,14 @@
 //! How many processors others leave to the workers.
 //!
 //! A peer that is woken where no processor is free takes one from somebody, or waits for one: what it does is done no
-//! sooner, and its wake is paid for. So the monitor asks the kernel at each of its looks how many threads run on the
-//! machine, and takes off the workers.
+//! sooner, and its wake is paid for. So the monitor asks the kernel now and then how many threads run on the machine, and
+//! takes off the workers.
 
+use crate::clock::tsc::{Scale, Ticks};
+use std::time::Duration;
+
+/// Between two readings, at least: the kernel looks at every processor for each.
+const INTERVAL: Duration = Duration::from_millis(4);
 /// What one reading weighs in the average.
 const WEIGHT: f64 = 1.0 / 8.0;
 
@@ -12,13 +17,18 @@ const WEIGHT: f64 = 1.0 / 8.0;
 pub(super) struct Others {
     meter: Option<Meter>,
     average: Average,
+    read: Ticks,
+    /// [`INTERVAL`] in ticks.
+    interval: u64,
 }
 
 impl Others {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(scale: &Scale) -> Self {
         Self {
             meter: Meter::new(),
             average: Average::default(),
+            read: Ticks::default(),
+            interval: scale.ticks_in(INTERVAL),
         }
     }
 
@@ -28,15 +38,15 @@ impl Others {
     }
 
     /// The processors that are left for workers, `awake` of whom are awake; more than there are where some of these sleep
-    /// in what they run. Any number where nobody tells.
-    pub(super) fn look(&mut self, awake: usize) -> usize {
-        let Some(meter) = &self.meter else {
-            return usize::MAX;
-        };
-        match meter.running() {
-            Some(running) => self.average.note(running, awake).left_of(meter.processors),
-            None => usize::MAX,
+    /// in what they run. `None`: it is as it was, or nobody tells.
+    pub(super) fn look(&mut self, now: Ticks, awake: usize) -> Option<usize> {
+        let meter = self.meter.as_ref()?;
+        if !now.is_away_from(self.read, self.interval) {
+            return None;
         }
+        self.read = now;
+        let average = self.average.note(meter.running()?, awake);
+        Some(average.left_of(meter.processors))
     }
 }
 
