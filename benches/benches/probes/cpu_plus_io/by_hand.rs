@@ -1,8 +1,8 @@
 //! The same by hand: a thread for the messages, and one a core that computes.
 //!
 //! Each message is alone on the machine, so one thread sleeps until it is due and then is both ends of its connection: it
-//! waits for the kernel once a message, to get a processor on which somebody computes. A runtime does no better than that
-//! where its threads have the same rights.
+//! waits for the kernel once a message, to get a processor on which somebody computes. A runtime waits for it as well; it
+//! may ask not to be woken late on purpose, and for other slices of time, which nobody does here.
 
 use super::{BYTES, CONNECTIONS, JOB, RATE, outcome};
 use heist_benches::cpu;

@@ -8,9 +8,9 @@
 //!
 //! A worker whose polls were long lately wakes a peer for one task, as anybody does who spawns: nobody knows how long a
 //! new task is; and one wakes a peer for anything that waits behind a task whose last poll was slow. Should the worker be
-//! held up after all, the monitor gives away what it has queued at its next look but one.
+//! held up after all, the monitor gives away what it has queued.
 //!
-//! Tests: `scheduler/tests/room.rs`.
+//! Tests: `scheduler/tests/room.rs`, `scheduler/tests/workers.rs`.
 
 use crate::budget;
 use crate::clock::tsc::Scale;

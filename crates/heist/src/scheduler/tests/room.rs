@@ -17,27 +17,30 @@ fn after(polls: usize, length: Duration) -> Usual {
     usual
 }
 
-#[test]
-fn a_peer_is_woken_for_no_less_than_its_wake_costs() {
+/// Where so many processors are left, or nobody has looked, and one worker is awake.
+fn is_worth_a_wake(processors: Option<usize>, ticks: u64) -> bool {
     let room = Room::new(Scale::get());
-    room.set(2);
-    assert!(room.is_worth_a_wake(ticks(WORTH), 1));
-    assert!(!room.is_worth_a_wake(ticks(WORTH) - 1, 1));
+    if let Some(processors) = processors {
+        room.set(processors);
+    }
+    room.is_worth_a_wake(ticks, 1)
 }
 
 #[test]
-fn where_others_use_the_processors_it_takes_a_long_poll() {
-    let room = Room::new(Scale::get());
-    room.set(1);
-    assert!(room.is_worth_a_wake(ticks(WORTH_WITHOUT_ROOM), 1));
-    assert!(!room.is_worth_a_wake(ticks(WORTH_WITHOUT_ROOM) - 1, 1));
-    room.set(0);
-    assert!(!room.is_worth_a_wake(ticks(WORTH), 1));
-}
-
-#[test]
-fn nobody_has_looked_yet_so_there_is_room() {
-    assert!(Room::new(Scale::get()).is_worth_a_wake(ticks(WORTH), 1000));
+fn where_others_use_the_processors_a_wake_takes_much_work() {
+    let cases = [
+        (Some(0), WORTH_WITHOUT_ROOM),
+        (Some(1), WORTH_WITHOUT_ROOM),
+        (Some(2), WORTH),
+        (None, WORTH),
+    ];
+    for (processors, worth) in cases {
+        assert!(is_worth_a_wake(processors, ticks(worth)), "{processors:?}");
+        assert!(
+            !is_worth_a_wake(processors, ticks(worth) - 1),
+            "{processors:?}"
+        );
+    }
 }
 
 #[test]
