@@ -220,7 +220,8 @@ impl Pool {
                 state.running += 1;
                 drop(state);
                 let id = CurrentTask::enter(call.id());
-                call.run();
+                let again = call.run();
+                debug_assert!(again.is_none(), "a call is done when it returns");
                 drop(id);
                 state = shared.state.lock();
                 state.running -= 1;

@@ -82,11 +82,6 @@ pub(crate) trait Schedule: Send + Sync + 'static {
     /// Queues a task that was woken.
     fn schedule(&self, runnable: Runnable);
 
-    /// Queues a task that was woken while it ran: behind the others.
-    fn reschedule(&self, runnable: Runnable) {
-        self.schedule(runnable);
-    }
-
     /// A poll returned `Pending`; its runner still holds the task. `goes_on`: the task has woken itself.
     #[inline]
     fn polled(&self, _weight: &Weight, _goes_on: bool) {}

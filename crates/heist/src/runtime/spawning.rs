@@ -148,11 +148,6 @@ impl Schedule for Place {
     }
 
     #[inline]
-    fn reschedule(&self, runnable: Runnable) {
-        self.0.reschedule(runnable);
-    }
-
-    #[inline]
     fn polled(&self, weight: &Weight, goes_on: bool) {
         self.0.polled(weight, goes_on);
     }

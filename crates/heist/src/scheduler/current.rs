@@ -138,7 +138,7 @@ pub(crate) struct Newborn {
 
 impl Newborn {
     /// Takes a light task into the shard of the thread that spawned it. Gives it back where that takes more than usual.
-    #[inline]
+    #[inline(always)]
     pub(super) fn register(self, own: &mut Own, epoch: u64) -> Result<Runnable, Self> {
         if self.runnable.weight().is_heavy() || own.is_due() {
             return Err(self);
@@ -164,7 +164,7 @@ impl Newborn {
 
 /// Registers and queues a light task on the worker that this thread plays for `home`, or on the scheduler that it
 /// drives, in one visit. Gives it back where that takes more than usual.
-#[inline]
+#[inline(always)]
 pub(crate) fn start(home: &'static Home, epoch: u64, newborn: Newborn) -> Result<(), Newborn> {
     let wake = with_place(|current| {
         let Ok(mut current) = current.try_borrow_mut() else {

@@ -296,6 +296,16 @@ impl Home {
         }
     }
 
+    /// Queues a task that was woken while it ran: behind the others.
+    pub(super) fn schedule_again(&'static self, runnable: Runnable) {
+        if runnable.weight().is_heavy() {
+            return self.schedule_heavy(runnable);
+        }
+        if let Err(runnable) = current::push_back(self, runnable) {
+            self.schedule_remote(runnable);
+        }
+    }
+
     /// Behind everything that is light.
     #[cold]
     fn schedule_heavy(&'static self, runnable: Runnable) {
@@ -592,6 +602,37 @@ pub(crate) fn coarse(ticks: u64) -> u32 {
 pub(crate) const COARSE_SHIFT: u32 = 8;
 
 impl Home {
+    /// A poll has returned `Pending`.
+    #[inline(never)]
+    fn learn_from_poll(&self, weight: &Weight, length: Length, slow: bool, goes_on: bool) {
+        weight.set_slow(slow);
+        // Relaxed: set before the runtime reaches other threads.
+        if !self.learns.load(Relaxed) {
+            return;
+        }
+        if length == Length::Short && weight.never_waited() {
+            self.sites.trust(weight.site());
+            if weight.is_born_heavy() {
+                self.sites.record(weight.site(), length);
+            }
+        }
+        if weight.record(length, goes_on) {
+            self.found_heavy("its polls are long");
+        }
+    }
+
+    /// A task is done.
+    #[inline(never)]
+    fn learn_from_end(&self, weight: &Weight, length: Length) {
+        // Relaxed: set before the runtime reaches other threads.
+        let judged = weight.never_waited() && self.learns.load(Relaxed);
+        // One that is known to have been off the processor says nothing.
+        let judged = judged && (length != Length::Long || !budget::knows_cpu());
+        if judged && self.sites.record(weight.site(), length) {
+            self.found_heavy("tasks from its spawn site compute");
+        }
+    }
+
     /// The task that this thread polls has given itself, or its spawn site, away.
     #[cold]
     fn found_heavy(&self, why: &str) {
@@ -614,41 +655,18 @@ impl Schedule for &'static Home {
     #[inline]
     fn polled(&self, weight: &Weight, goes_on: bool) {
         let (length, slow) = budget::poll_length();
-        weight.set_slow(slow);
-        // Relaxed: set before the runtime reaches other threads.
-        if !self.learns.load(Relaxed) {
-            return;
-        }
-        if length == Length::Short && weight.never_waited() {
-            self.sites.trust(weight.site());
-            if weight.is_born_heavy() {
-                self.sites.record(weight.site(), length);
-            }
-        }
-        if weight.record(length, goes_on) {
-            self.found_heavy("its polls are long");
-        }
-    }
-
-    #[inline]
-    fn reschedule(&self, runnable: Runnable) {
-        if runnable.weight().is_heavy() {
-            return self.schedule_heavy(runnable);
-        }
-        if let Err(runnable) = current::push_back(self, runnable) {
-            self.schedule_remote(runnable);
+        // Nearly always there is nothing to learn.
+        if length.is_long() || !weight.is_settled(slow) {
+            self.learn_from_poll(weight, length, slow, goes_on);
         }
     }
 
     #[inline]
     fn release(&self, id: Id, weight: &Weight) -> bool {
         let (length, _) = budget::poll_length();
-        // Relaxed: set before the runtime reaches other threads.
-        let judged = weight.never_waited() && self.learns.load(Relaxed);
-        // One that is known to have been off the processor says nothing.
-        let judged = judged && (length != Length::Long || !budget::knows_cpu());
-        if judged && self.sites.record(weight.site(), length) {
-            self.found_heavy("tasks from its spawn site compute");
+        // Nearly always there is nothing to learn.
+        if length.is_long() || self.sites.remembers(weight.site()) {
+            self.learn_from_end(weight, length);
         }
         match current::release(self, id) {
             Some(released) => released,

@@ -310,10 +310,15 @@ impl LocalShared {
             let stamp = runnable.take_wake_stamp();
             let id = CurrentTask::enter(runnable.id());
             budget::begin_poll(now, self.budget_limit);
-            runnable.run();
+            let again = runnable.run();
             budget::end_poll();
             drop(id);
-            self.with_core(|core| core.count_poll(stamp));
+            self.with_core(|core| {
+                if let Some(again) = again {
+                    core.push(again);
+                }
+                core.count_poll(stamp);
+            });
         }
     }
 

@@ -34,11 +34,11 @@ const SUSPECT: u8 = 2 * FIRST_LONG;
 const N_LONG: u8 = FIRST_LONG - 1;
 
 /// See the module.
-pub(crate) struct Sites(Box<[AtomicU8]>);
+pub(crate) struct Sites(Box<[AtomicU8; PLACES]>);
 
 impl Sites {
     pub(crate) fn new() -> Self {
-        Self((0..PLACES).map(|_| AtomicU8::new(0)).collect())
+        Self(Box::new(std::array::from_fn(|_| AtomicU8::new(0))))
     }
 
     pub(crate) fn reset(&self) {
@@ -74,7 +74,6 @@ impl Sites {
     }
 
     /// A task from there waits after a short first poll.
-    #[inline]
     pub(crate) fn trust(&self, place: u16) {
         let place = self.place(place);
         let seen = place.load(Relaxed);
@@ -89,14 +88,19 @@ impl Sites {
         &self.0[usize::from(place) % PLACES]
     }
 
-    /// A task from there has ended, in a poll of this length. `true`: this made the site heavy.
+    /// Anything is remembered of the site at this place.
     #[inline]
+    pub(crate) fn remembers(&self, place: u16) -> bool {
+        self.place(place).load(Relaxed) != 0
+    }
+
+    /// A task from there has ended, in a poll of this length. `true`: this made the site heavy.
     pub(crate) fn record(&self, place: u16, length: Length) -> bool {
         let place = self.place(place);
         let seen = place.load(Relaxed);
         let (first_long, n_long) = (seen & !N_LONG, seen & N_LONG);
         let (first_long, now) = match length {
-            // On the common path the table is only read.
+            // The table is only read where nothing is to be remembered.
             Length::Short if seen == 0 => return false,
             Length::Short => (0, n_long.saturating_sub(1)),
             Length::Long | Length::Computed => (first_long, (n_long + 1).min(MOST)),

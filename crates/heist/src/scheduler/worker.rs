@@ -7,11 +7,12 @@
 //!
 //! `block_in_place` hands the core to another thread meanwhile (`in_place.rs`).
 //!
-//! What a spare does instead is in `worker/spare.rs`, what the worker does for the registry of tasks in
+//! What a worker does to compute is in `worker/compute.rs`, what a spare does instead in `worker/spare.rs`, what the worker does for the registry of tasks in
 //! `worker/registered.rs`.
 //!
 //! Tests: `tests/it/`; the spare's in `tests/it/rescue.rs`.
 
+mod compute;
 mod in_place;
 mod registered;
 mod spare;
@@ -19,7 +20,7 @@ mod spare;
 pub(crate) use in_place::block_in_place;
 
 use super::current::{self, Current};
-use super::fork::{self, Work};
+use super::fork;
 use super::home::{COARSE_SHIFT, Home, coarse};
 use super::queue::LocalQueue;
 use super::record::Polled;
@@ -30,6 +31,7 @@ use crate::budget;
 use crate::clock::{self, tsc::Ticks};
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::task::{CurrentTask, Id, Keeping, Own, Runnable, TOGETHER};
+use compute::{run_heavy, serve};
 use spare::{hand_over, park_spare, refuses, stand_aside};
 use std::fmt;
 use std::sync::Arc;
@@ -153,25 +155,6 @@ impl Core {
 
     pub(super) fn home(&self) -> &'static Home {
         self.shared.home
-    }
-
-    /// The thread is about to block in a `join`, or to compute: what is queued here may be stolen. `true` if there
-    /// is anything.
-    pub(super) fn offer_queue(&mut self) -> bool {
-        self.give_in();
-        self.queue.flush_lifo();
-        self.queue.has_stealable()
-    }
-
-    /// A forked job, when there is nothing else to do; and whether to wake a peer before [S5].
-    fn take_forked(&mut self) -> Option<(Work, bool)> {
-        if self.is_spare {
-            return None;
-        }
-        let home = self.shared.home;
-        let work = home.forks.steal(self.rng as usize, home.any_computes())?;
-        self.begin_forked(&work);
-        Some((work, self.found_work()))
     }
 
     /// It polls a heavy task, behind which nothing should wait.
@@ -343,20 +326,21 @@ impl Core {
         self.shared.home.idle.stop_searching()
     }
 
-    /// What to do now.
+    /// What to do now; `again`: what the last poll was of, if it goes behind what is queued.
     #[inline]
-    fn step(&mut self) -> Step {
+    fn step(&mut self, again: Option<Runnable>) -> Step {
         self.end_poll();
+        let wake_peer = again.is_some_and(|again| self.push_back(again));
         if self.now.since(self.last_turn) >= self.shared.event_interval {
             self.remote().record.forget();
-            return Step::Turn;
+            return Step::Turn(wake_peer);
         }
         match self.next() {
             Some(runnable) => {
                 self.begin_poll(&runnable);
                 // What waits behind a slow one should not, though it may be too little to wake anybody for otherwise.
                 let holds_up = self.slow && self.queue.has_stealable();
-                Step::Run(runnable, self.found_work() || holds_up)
+                Step::Run(runnable, self.found_work() || holds_up || wake_peer)
             }
             None => {
                 self.remote().record.forget();
@@ -366,12 +350,6 @@ impl Core {
                 }
             }
         }
-    }
-
-    /// The same as `begin_poll` for a job of somebody's task.
-    fn begin_forked(&mut self, work: &Work) {
-        self.stamp = None;
-        self.remote().record.begin_forked(work.task(), self.now);
     }
 
     /// Writes down for the monitor what is about to be polled.
@@ -409,7 +387,7 @@ impl Core {
     }
 
     /// Counts the poll that has ended, if there was one.
-    #[inline]
+    #[inline(always)]
     fn end_poll(&mut self) {
         if !std::mem::take(&mut self.in_poll) {
             return;
@@ -440,75 +418,43 @@ impl Core {
 enum Step {
     /// Poll it; before, wake a peer if so said [S3, S5].
     Run(Runnable, bool),
-    /// Give the driver a turn.
-    Turn,
+    /// Give the driver a turn; before, wake a peer if so said.
+    Turn(bool),
     /// Wait until it may fetch.
     Linger,
     /// Nothing to run anywhere.
     Park,
 }
 
-/// Polls a task. Never blocks.
+/// Polls a task. Never blocks. The answer is to be queued behind what this worker has. A spare has none, since it may stand
+/// aside next.
 #[inline]
-fn poll(shared: &Arc<Shared>, slice: &mut Long, runnable: Runnable) {
+fn poll(
+    shared: &Arc<Shared>,
+    slice: &mut Long,
+    is_spare: bool,
+    runnable: Runnable,
+) -> Option<Runnable> {
     let id = CurrentTask::enter(runnable.id());
-    match runnable.weight().is_heavy() {
+    let again = match runnable.weight().is_heavy() {
         true => run_heavy(shared, slice, || runnable.run()),
         false => runnable.run(),
-    }
+    };
     budget::end_poll();
     drop(id);
+    let again = again?;
+    if is_spare || again.weight().is_heavy() {
+        shared.home.schedule_again(again);
+        return None;
+    }
+    Some(again)
 }
 
-/// Runs a forked job, if there is one.
-fn serve(shared: &Arc<Shared>, slice: &mut Long) -> bool {
-    let found = current::with_worker(Core::take_forked);
-    let Some((work, wake_peer)) = found.flatten() else {
-        return false;
-    };
+/// Gives the driver a turn, after a peer was woken if so said; what it wakes is queued here, and one peer is woken for it if it is worth that.
+fn turn(shared: &Arc<Shared>, wake_peer: bool) {
     if wake_peer {
         shared.home.wake_after_local_push();
     }
-    run_heavy(shared, slice, || work.run());
-    current::with_worker(|core| core.now = core.shared.scale.ticks());
-    true
-}
-
-/// Runs what is heavy, with the spare at hand for everything else.
-fn run_heavy(shared: &Arc<Shared>, slice: &mut Long, run: impl FnOnce()) {
-    slice.begin();
-    let set = |computes| {
-        current::with_worker(|core| core.computes = computes);
-    };
-    set(true);
-    // What waits here would wait for the whole poll: others may take it.
-    let waits = current::with_worker(Core::offer_queue);
-    if waits == Some(true) {
-        shared.home.wake_after_local_push();
-    }
-    if shared.home.begin_heavy() {
-        shared.call_spare();
-        // [W3]: who pushed before we counted ourselves relied on us.
-        if current::with_worker(|core| core.sees_light_work(true)) == Some(true) {
-            shared.home.wake_spare();
-        }
-    }
-    if let Some(idx) = current::with_worker(|core| core.idx) {
-        shared.drive.entrust_timers(idx);
-    }
-    run();
-    shared.home.end_heavy();
-    set(false);
-    current::with_worker(|core| {
-        // Heavy tasks get at least one part in eight of a worker's time.
-        let now = core.shared.scale.ticks();
-        let took = now.since(core.now).max(core.shared.budget_limit);
-        core.heavy_due = Ticks(now.0.saturating_add(7 * took));
-    });
-}
-
-/// Gives the driver a turn; what it wakes is queued here, and one peer is woken for it if it is worth that.
-fn turn(shared: &Arc<Shared>) {
     let Some((idx, before)) = current::with_worker(|core| {
         core.give_in();
         core.note_polls();
@@ -641,6 +587,8 @@ pub(super) fn run(shared: &Arc<Shared>, idx: usize) {
     let _role = fork::begin_role();
     let _keeping = Keeping::begin();
     let mut leaves = false;
+    // What the last poll was of, and goes behind what is queued.
+    let mut again: Option<Runnable> = None;
     while !leaves && !shared.is_shut_down() {
         // Before it takes anything: nobody would see it held up.
         if is_spare && current::with_worker(Core::is_relieved) == Some(true) {
@@ -650,7 +598,7 @@ pub(super) fn run(shared: &Arc<Shared>, idx: usize) {
             continue;
         }
         // `None`: another thread plays this worker now.
-        match current::with_worker(Core::step) {
+        match current::with_worker(|core| core.step(again.take())) {
             Some(Step::Run(runnable, _)) if is_spare && refuses(&runnable) => {
                 shared.home.put_behind(runnable);
             }
@@ -658,9 +606,9 @@ pub(super) fn run(shared: &Arc<Shared>, idx: usize) {
                 if wake_peer {
                     shared.home.wake_after_local_push();
                 }
-                poll(shared, &mut long, runnable);
+                again = poll(shared, &mut long, is_spare, runnable);
             }
-            Some(Step::Turn) => turn(shared),
+            Some(Step::Turn(wake_peer)) => turn(shared, wake_peer),
             Some(Step::Linger) => {
                 linger(shared);
             }
@@ -674,6 +622,10 @@ pub(super) fn run(shared: &Arc<Shared>, idx: usize) {
             }
             None => break,
         }
+    }
+    if let Some(again) = again {
+        // Another thread plays this worker, or it is the end.
+        shared.home.schedule_again(again);
     }
     current::with_worker(Core::end_poll);
     // PANIC: the drop of a joiner's waker is user code; the task's end catches what it throws.

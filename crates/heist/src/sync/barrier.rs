@@ -8,25 +8,29 @@
 #[cfg(all(target_os = "linux", not(heist_loom)))]
 mod asymmetric {
     use rustix::thread::{MembarrierCommand, MembarrierQuery, membarrier, membarrier_query};
-    use std::sync::OnceLock;
-    use std::sync::atomic::Ordering::SeqCst;
-    use std::sync::atomic::{compiler_fence, fence};
+    use std::sync::Once;
+    use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+    use std::sync::atomic::{AtomicBool, compiler_fence, fence};
 
     /// Whether the kernel knows the call; decided before the first barrier, and for good.
-    static KNOWN: OnceLock<bool> = OnceLock::new();
+    static KNOWN: AtomicBool = AtomicBool::new(false);
 
     /// To be called before anything that is ordered by these barriers is shared.
     pub(crate) fn prepare() {
-        KNOWN.get_or_init(|| {
+        static DECIDED: Once = Once::new();
+        DECIDED.call_once(|| {
             let query = membarrier_query();
-            query.contains(MembarrierQuery::PRIVATE_EXPEDITED)
-                && membarrier(MembarrierCommand::RegisterPrivateExpedited).is_ok()
+            let known = query.contains(MembarrierQuery::PRIVATE_EXPEDITED)
+                && membarrier(MembarrierCommand::RegisterPrivateExpedited).is_ok();
+            // Relaxed: whoever shares what is ordered publishes it, too.
+            KNOWN.store(known, Relaxed);
         });
     }
 
     #[inline]
     fn known() -> bool {
-        KNOWN.get().is_some_and(|&known| known)
+        // Relaxed: as above.
+        KNOWN.load(Relaxed)
     }
 
     #[inline]

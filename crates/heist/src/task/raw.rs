@@ -31,9 +31,9 @@ use std::task::{Context, Poll, Waker};
 /// Each function's duties: the pointer comes from a cell of that type which is alive, and
 /// additionally as listed.
 pub(super) struct Vtable {
-    /// The caller holds `RUNNING` and a reference, and gives up both.
-    poll: unsafe fn(NonNull<Header>),
-    /// The same; the future is alive and is dropped instead of polled.
+    /// The caller holds `RUNNING` and a reference, and gives up both. The answer is to be queued behind the others.
+    poll: unsafe fn(NonNull<Header>) -> Option<Runnable>,
+    /// The same, without an answer; the future is alive and is dropped instead of polled.
     cancel: unsafe fn(NonNull<Header>),
     /// The caller gives up a reference to a new runnable \[T2\].
     schedule: unsafe fn(NonNull<Header>),
@@ -263,19 +263,23 @@ impl Runnable {
         Self(task)
     }
 
-    /// Polls the task.
+    /// Polls the task. The answer was woken meanwhile, and is to be queued behind the others.
     // PANIC: the future's poll and drop, and the joiner's wake, are user code; each is caught and
     // the task completes with the panic ([T9]).
     #[inline]
-    pub(crate) fn run(self) {
+    #[must_use = "a runnable that is dropped drops its future"]
+    pub(crate) fn run(self) -> Option<Self> {
         let this = ManuallyDrop::new(self);
         let header = this.0.header();
         match header.state.transition_to_running() {
             // SAFETY: the transition gave us RUNNING, the runnable's reference is given up, and a
             // runnable task has its future.
             Start::Poll => unsafe { (header.vtable.poll)(this.0.0) },
-            // SAFETY: as above.
-            Start::Cancel => unsafe { (header.vtable.cancel)(this.0.0) },
+            Start::Cancel => {
+                // SAFETY: as above.
+                unsafe { (header.vtable.cancel)(this.0.0) }
+                None
+            }
         }
     }
 
@@ -440,7 +444,7 @@ unsafe fn cell_of<'a, F: Future, S>(header: NonNull<Header>) -> &'a Cell<F, S> {
 /// # Safety
 ///
 /// See [`Vtable::poll`].
-unsafe fn poll<F: Future, S: Schedule + Clone>(header: NonNull<Header>) {
+unsafe fn poll<F: Future, S: Schedule + Clone>(header: NonNull<Header>) -> Option<Runnable> {
     // SAFETY: the duty of the vtable, and our reference keeps the cell alive.
     let cell = unsafe { cell_of::<F, S>(header) };
     let task = ManuallyDrop::new(TaskRef(header));
@@ -456,12 +460,10 @@ unsafe fn poll<F: Future, S: Schedule + Clone>(header: NonNull<Header>) {
         Ok(Poll::Ready(output)) => Ok(output),
         Err(payload) => Err(payload),
         Ok(Poll::Pending) => {
-            // Once the runnable is handed on the cell may be freed at any time.
-            let scheduler = cell.scheduler.clone();
-            scheduler.polled(&cell.header.weight, woke_itself);
+            cell.scheduler.polled(&cell.header.weight, woke_itself);
             if woke_itself && !cell.header.state.load().is_aborted() {
                 // [T10]: still RUNNING.
-                return scheduler.reschedule(Runnable(TaskRef(header)));
+                return Some(Runnable(TaskRef(header)));
             }
             match cell
                 .header
@@ -469,13 +471,13 @@ unsafe fn poll<F: Future, S: Schedule + Clone>(header: NonNull<Header>) {
                 .update(super::state::Snapshot::transition_to_idle)
             {
                 Idle::Waits => {}
-                Idle::Reschedule => scheduler.reschedule(Runnable(TaskRef(header))),
+                Idle::Reschedule => return Some(Runnable(TaskRef(header))),
                 // SAFETY: RUNNING and the reference are still ours.
                 Idle::Cancel => unsafe { cancel::<F, S>(header) },
                 // SAFETY: the transition dropped the last reference.
                 Idle::Dealloc => unsafe { (cell.header.vtable.dealloc)(header) },
             }
-            return;
+            return None;
         }
     };
     let dropped = catch_unwind(AssertUnwindSafe(|| {
@@ -492,6 +494,7 @@ unsafe fn poll<F: Future, S: Schedule + Clone>(header: NonNull<Header>) {
     };
     // SAFETY: RUNNING and the reference are ours, the future is gone.
     unsafe { complete::<F, S>(header, output) }
+    None
 }
 
 /// # Safety
@@ -545,6 +548,10 @@ unsafe fn complete<F: Future, S: Schedule + Clone>(
     if !stored {
         // SAFETY: not yet COMPLETE, so by [T6] the output is ours.
         unsafe { drop_output::<F, S>(header) };
+        if cell.header.state.complete_alone(refs) {
+            // SAFETY: the references that are given up were the last.
+            return unsafe { (cell.header.vtable.dealloc)(header) };
+        }
     }
     loop {
         let finish = cell

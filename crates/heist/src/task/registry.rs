@@ -121,7 +121,7 @@ impl Shard {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn insert(&mut self, epoch: u64, task: TaskRef, birth: Birth) -> Result<Id, TaskRef> {
         if self.closed || self.epoch != epoch {
             return Err(task);

@@ -7,7 +7,7 @@
 //! Knows nothing of futures, queues or memory. Tests: `task/tests/state.rs`, which enumerates.
 
 use crate::sync::AtomicUsize;
-use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::fmt;
 
 /// A thread polls the future or drops it, or the task is newborn.
@@ -380,6 +380,22 @@ impl State {
         // Relaxed: the new reference is made from one that is alive, and handed on by other means.
         let before = Snapshot(self.0.fetch_add(REF_ONE, Relaxed));
         assert!(before.refs() < MAX_REFS, "a task's wakers are being leaked");
+    }
+
+    /// The transition to complete where nobody waits for the output, which is gone, and the caller's references are all that
+    /// there are. `false`: it is not so, and nothing has changed.
+    #[inline]
+    pub(super) fn complete_alone(&self, refs: usize) -> bool {
+        let seen = self.load();
+        debug_assert!(seen.is_running() && !seen.is_complete());
+        if seen.has_join_interest() || seen.refs() != refs {
+            return false;
+        }
+        // As in `sub_refs`, no locked operation is needed. Whoever wakes or aborts a task through its `Arc` counts no
+        // reference while the task runs, and then finds it complete.
+        // ORDERING: Release, as in `update`.
+        self.0.store(COMPLETE, Release);
+        true
     }
 
     /// Drops references; `true`: they were the last.

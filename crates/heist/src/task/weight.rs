@@ -90,7 +90,13 @@ impl Weight {
         self.0.load(Relaxed) & SLOW != 0
     }
 
+    /// Light after a short poll, and as slow as said: another short one changes nothing.
     #[inline]
+    pub(crate) fn is_settled(&self, slow: bool) -> bool {
+        let settled = LIGHT | (u32::from(slow) * SLOW);
+        self.0.load(Relaxed) & (SLOW | WEIGHT_MASK) == settled
+    }
+
     pub(crate) fn set_slow(&self, slow: bool) {
         let old = self.0.load(Relaxed);
         let new = if slow { old | SLOW } else { old & !SLOW };
@@ -158,7 +164,6 @@ impl Weight {
     }
 
     /// A poll has returned `Pending`; `goes_on`: the task has woken itself. `true`: this made the task heavy.
-    #[inline]
     pub(crate) fn record(&self, length: Length, goes_on: bool) -> bool {
         let weight = self.get();
         let next = match (weight, length) {

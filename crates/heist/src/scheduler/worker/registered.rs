@@ -22,7 +22,7 @@ impl Core {
     }
 
     /// Registers and queues a light task that is spawned here. `true`: a peer may be wanted [S3].
-    #[inline]
+    #[inline(always)]
     pub(in crate::scheduler) fn start(
         &mut self,
         epoch: u64,

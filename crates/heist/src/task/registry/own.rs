@@ -36,7 +36,7 @@ impl Own {
     }
 
     /// Takes a task in, or gives it back where the shard is closed.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn insert(
         &mut self,
         epoch: u64,

@@ -86,7 +86,7 @@ fn own_wake_against_wake() {
             Poll::Pending
         }));
         // The first poll leaves the waker, and the task in the queue.
-        queue.next().expect("just spawned").run();
+        queue.run(queue.next().expect("just spawned"));
         assert_eq!(queue.len(), 1);
         let runner = {
             let queue = queue.clone();
@@ -214,8 +214,7 @@ fn last_reference() {
             }
             Poll::Ready(())
         }));
-        let runnable = queue.next().unwrap();
-        runnable.run();
+        queue.run(queue.next().unwrap());
         let waker = kept.lock().take().unwrap();
         let other = thread::spawn(move || drop(waker));
         let runner = {
@@ -272,7 +271,10 @@ fn state_wake_against_completion() {
         let token = Token(states.clone());
         let new = NewStateful::unlisted(token, queue.clone(), |_| async {});
         let runnable = new.runnable;
-        let runner = thread::spawn(move || runnable.run());
+        let runner = {
+            let queue = queue.clone();
+            thread::spawn(move || queue.run(runnable))
+        };
         let (task, registered) = (new.task, new.registered);
         // As a collector elsewhere: the task is `RUNNING` from its birth to its end.
         let collector = thread::spawn(move || drop(registered));

@@ -53,11 +53,18 @@ impl Queue {
         self.0.ready.lock().len()
     }
 
+    /// Polls once.
+    pub(super) fn run(&self, runnable: Runnable) {
+        if let Some(again) = runnable.run() {
+            self.schedule(again);
+        }
+    }
+
     /// Runs until nothing is ready; the number of polls.
     pub(super) fn run_all(&self) -> usize {
         let mut polls = 0;
         while let Some(runnable) = self.next() {
-            runnable.run();
+            self.run(runnable);
             polls += 1;
         }
         polls
