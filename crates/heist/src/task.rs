@@ -65,7 +65,7 @@ pub use join::{AbortHandle, JoinError, JoinHandle};
 pub use stateful::{State, Stateful};
 
 pub(crate) use id::CurrentTask;
-pub(crate) use memory::{Keeping, give_back};
+pub(crate) use memory::give_back;
 pub(crate) use raw::{NewTask, Runnable, TaskRef};
 pub(crate) use registry::{Birth, Closed, Details, Kind, Listed, Own, Registry, TOGETHER};
 pub(crate) use state::Phase;

@@ -25,7 +25,7 @@ use crate::metrics::{Counter, WorkerCounters, WorkerMetrics};
 use crate::report::PanicHook;
 use crate::sync::atomic::Ordering::{AcqRel, Relaxed, Release};
 use crate::sync::{AtomicBool, Mutex, thread};
-use crate::task::{CurrentTask, Details, JoinError, JoinHandle, Keeping, NewTask, Own, Runnable};
+use crate::task::{self, CurrentTask, Details, JoinError, JoinHandle, NewTask, Own, Runnable};
 use std::collections::VecDeque;
 use std::fmt;
 use std::pin::{Pin, pin};
@@ -238,7 +238,6 @@ impl LocalShared {
         let _driving = Driving {
             shared: self,
             previous: Some(current::replace(Current::Local(core))),
-            _keeping: Keeping::begin(),
         };
         self.drive(future)
     }
@@ -433,7 +432,6 @@ impl fmt::Debug for LocalShared {
 struct Driving<'a> {
     shared: &'a Arc<LocalShared>,
     previous: Option<Current>,
-    _keeping: Keeping,
 }
 
 impl Drop for Driving<'_> {
@@ -447,6 +445,7 @@ impl Drop for Driving<'_> {
                 thread.wake_by_ref();
             }
         }
+        task::give_back();
     }
 }
 

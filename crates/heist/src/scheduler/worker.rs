@@ -30,7 +30,7 @@ use super::slice::{self, Asked, Long};
 use crate::budget;
 use crate::clock::{self, tsc::Ticks};
 use crate::sync::atomic::Ordering::Relaxed;
-use crate::task::{CurrentTask, Id, Keeping, Own, Runnable, TOGETHER};
+use crate::task::{self, CurrentTask, Id, Own, Runnable, TOGETHER};
 use compute::{run_heavy, serve};
 use spare::{hand_over, park_spare, refuses, stand_aside};
 use std::fmt;
@@ -585,7 +585,6 @@ pub(super) fn run(shared: &Arc<Shared>, idx: usize) {
         previous: Some(current::replace(Current::Worker(core))),
     };
     let _role = fork::begin_role();
-    let _keeping = Keeping::begin();
     let mut leaves = false;
     // What the last poll was of, and goes behind what is queued.
     let mut again: Option<Runnable> = None;
@@ -634,6 +633,7 @@ pub(super) fn run(shared: &Arc<Shared>, idx: usize) {
         hand_over(shared);
     }
     drop(place);
+    task::give_back();
     if leaves {
         shared.spare_is_free(idx);
     }

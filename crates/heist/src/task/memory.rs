@@ -1,10 +1,10 @@
-//! The memory of tasks: what a thread that runs them frees it uses again.
+//! The memory of tasks: what a thread that makes them frees it uses again.
 //!
 //! With thousands of tasks alive the allocator's own lists for a thread are too short, and its longer way was a quarter of
-//! what spawning and joining a task costs. So a thread that plays a worker keeps what it frees, by size and up to
-//! [`MOST`] bytes, and takes from there first. Every other thread allocates and frees as usual: a block may be freed
-//! anywhere, since each is one of the allocator's. Under `--cfg heist_plain_memory` nothing is kept, for tools that
-//! watch the allocator.
+//! what spawning and joining a task costs. So a thread that has made a task keeps what it frees from then on, by size and
+//! up to [`MOST`] bytes, and takes from there first; when it ends, or is done with playing a worker, it gives that back.
+//! A block may be freed anywhere, since each is one of the allocator's. Under `--cfg heist_plain_memory` nothing is kept,
+//! for tools that watch the allocator.
 //!
 //! Tests: `task/tests/memory.rs`.
 #![expect(unsafe_code, reason = "memory by its layout")]
@@ -30,36 +30,39 @@ struct Kept {
 }
 
 thread_local! {
-    /// Never dropped, so that no look at it has to ask whether it is there: `Keeping` empties it.
+    /// Never dropped, so that no look at it has to ask whether it is there: `UNTIL_EXIT` empties it.
     static KEPT: RefCell<ManuallyDrop<Option<Kept>>> =
         const { RefCell::new(ManuallyDrop::new(None)) };
+    static UNTIL_EXIT: Keeping = Keeping::begin();
 }
 
 /// While it lives, this thread keeps what it frees.
 #[derive(Debug)]
-pub(crate) struct Keeping {
-    /// Another one may have begun before.
-    is_outermost: bool,
-}
+struct Keeping(());
 
 impl Keeping {
-    pub(crate) fn begin() -> Self {
-        let is_outermost = KEPT.with_borrow_mut(|here| {
-            let begins = here.is_none() && !cfg!(heist_plain_memory);
-            if begins {
-                **here = Some(Kept::default());
-            }
-            begins
-        });
-        Self { is_outermost }
+    fn begin() -> Self {
+        KEPT.with_borrow_mut(|here| **here = Some(Kept::default()));
+        Self(())
     }
 }
 
 impl Drop for Keeping {
     fn drop(&mut self) {
-        if self.is_outermost {
-            drop(KEPT.with_borrow_mut(|here| here.take()));
-        }
+        drop(KEPT.with_borrow_mut(|here| here.take()));
+    }
+}
+
+/// This thread makes a task, and none that it has freed fits: it keeps what it frees, if it does not yet.
+#[cold]
+fn keep() {
+    let is_idle = |here: &RefCell<ManuallyDrop<Option<Kept>>>| {
+        // Borrowed: the allocator is the program's own, and spawns.
+        here.try_borrow().is_ok_and(|here| here.is_none())
+    };
+    if KEPT.with(is_idle) && !cfg!(heist_plain_memory) {
+        // An error: the thread ends.
+        let _ = UNTIL_EXIT.try_with(|_| ());
     }
 }
 
@@ -122,7 +125,10 @@ pub(super) fn allocate(layout: Layout) -> NonNull<u8> {
         kept.bytes -= bytes_of(class);
         Some(block)
     });
-    kept.unwrap_or_else(|| allocate_anew(layout_of(class)))
+    kept.unwrap_or_else(|| {
+        keep();
+        allocate_anew(layout_of(class))
+    })
 }
 
 fn allocate_anew(layout: Layout) -> NonNull<u8> {

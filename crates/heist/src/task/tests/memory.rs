@@ -1,7 +1,7 @@
 //! Memory is used again by the thread that freed it, up to a limit, and nothing is lost.
 
 use super::support::Queue;
-use crate::task::memory::{self, Keeping};
+use crate::task::memory;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
@@ -28,6 +28,12 @@ fn run<F: Future + Unpin>(queue: &Queue, mut task: F) -> F::Output {
     }
 }
 
+/// Calls `f` on another thread, which ends.
+fn elsewhere<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static) -> R {
+    let thread = std::thread::Builder::new().name("elsewhere".to_owned());
+    thread.spawn(f).unwrap().join().unwrap()
+}
+
 fn kept() -> usize {
     memory::kept_bytes().expect("this thread keeps")
 }
@@ -35,7 +41,7 @@ fn kept() -> usize {
 #[test]
 fn what_is_freed_is_used_again() {
     let queue = Queue::new();
-    let keeping = Keeping::begin();
+    assert_eq!(memory::kept_bytes(), None);
     assert_eq!(run(&queue, task::<100>(&queue)), 100);
     let bytes = kept();
     assert!(bytes > 100);
@@ -49,28 +55,47 @@ fn what_is_freed_is_used_again() {
     assert_eq!(run(&queue, another), 100);
     assert_eq!(kept(), 2 * bytes);
     assert_eq!(run(&queue, larger), 200);
-    drop(keeping);
-    assert_eq!(memory::kept_bytes(), None);
+    memory::give_back();
+    assert_eq!(kept(), 0);
 }
 
 #[test]
-fn a_thread_that_runs_no_worker_keeps_nothing() {
+fn a_thread_that_makes_no_task_keeps_nothing() {
     let queue = Queue::new();
-    assert_eq!(run(&queue, task::<8>(&queue)), 8);
+    let other = queue.clone();
+    let task = elsewhere(move || task::<8>(&other));
+    assert_eq!(run(&queue, task), 8);
     assert_eq!(memory::kept_bytes(), None);
-    let outer = Keeping::begin();
-    drop(Keeping::begin());
-    assert_eq!(run(&queue, task::<8>(&queue)), 8);
-    assert!(kept() > 0, "the outer one goes on");
-    memory::give_back();
-    assert_eq!(kept(), 0);
-    drop(outer);
+}
+
+/// After its own thread-locals are gone it makes and frees as usual.
+#[test]
+fn a_thread_that_ends_makes_tasks() {
+    struct Last(Queue);
+
+    impl Drop for Last {
+        fn drop(&mut self) {
+            assert_eq!(run(&self.0, task::<8>(&self.0)), 8);
+        }
+    }
+
+    thread_local! {
+        static LAST: std::cell::RefCell<Option<Last>> = const { std::cell::RefCell::new(None) };
+    }
+    let queue = Queue::new();
+    let other = queue.clone();
+    elsewhere(move || {
+        // Its destructor is registered first, and so runs last.
+        LAST.set(Some(Last(other.clone())));
+        assert_eq!(run(&other, task::<8>(&other)), 8);
+        assert!(kept() > 0);
+    });
+    assert_eq!(queue.references(), 1);
 }
 
 #[test]
 fn a_thread_keeps_a_megabyte_at_most() {
     let queue = Queue::new();
-    let _keeping = Keeping::begin();
     let tasks: Vec<_> = (0..4_000).map(|_| task::<300>(&queue)).collect();
     queue.run_all();
     drop(tasks);
@@ -85,7 +110,8 @@ fn tasks_of_any_layout_run() {
     struct Aligned(u64);
 
     let queue = Queue::new();
-    let _keeping = Keeping::begin();
+    assert_eq!(run(&queue, task::<8>(&queue)), 8);
+    let before = kept();
     for _ in 0..3 {
         let aligned = Aligned(7);
         let handle = queue.spawn(async move {
@@ -95,5 +121,5 @@ fn tasks_of_any_layout_run() {
         assert_eq!(run(&queue, handle).unwrap(), (0, 7));
         assert_eq!(run(&queue, task::<5_000>(&queue)), 136);
     }
-    assert_eq!(kept(), 0);
+    assert_eq!(kept(), before);
 }
