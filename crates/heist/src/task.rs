@@ -90,6 +90,10 @@ pub(crate) trait Schedule: Send + Sync + 'static {
     /// there, so that its reference can be dropped.
     fn release(&self, id: Id, weight: &Weight) -> bool;
 
+    /// All that is left to do for a task is to wake its joiner: then its runner looks for more.
+    #[inline]
+    fn ends(&self, _weight: &Weight) {}
+
     /// What is known of a live task, for messages.
     fn details(&self, id: Id) -> Option<Details>;
 

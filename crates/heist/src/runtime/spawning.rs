@@ -157,6 +157,11 @@ impl Schedule for Place {
         self.0.release(id, weight)
     }
 
+    #[inline]
+    fn ends(&self, weight: &Weight) {
+        self.0.ends(weight);
+    }
+
     fn details(&self, id: Id) -> Option<Details> {
         self.0.details(id)
     }

@@ -228,6 +228,18 @@ pub(crate) fn release(home: &'static Home, id: Id) -> Option<bool> {
     Some(released)
 }
 
+/// The worker that this thread plays for `home` has done what it computed: what its end wakes waits for nothing.
+pub(crate) fn end_heavy(home: &'static Home) {
+    with_place(|current| {
+        if let Ok(mut current) = current.try_borrow_mut() {
+            match &mut **current {
+                Current::Worker(core) if core.works_for(home) => core.end_heavy(),
+                _ => {}
+            }
+        }
+    });
+}
+
 /// Calls `f` with the shard of the worker that this thread plays for `home`, if it has one.
 fn with_own<R>(home: &'static Home, f: impl FnOnce(&mut Own) -> R) -> Option<R> {
     with_place(|current| {

@@ -674,6 +674,13 @@ impl Schedule for &'static Home {
         }
     }
 
+    #[inline]
+    fn ends(&self, weight: &Weight) {
+        if weight.is_heavy() {
+            current::end_heavy(self);
+        }
+    }
+
     fn details(&self, id: Id) -> Option<Details> {
         self.registry.details(id)
     }

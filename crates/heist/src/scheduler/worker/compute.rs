@@ -22,6 +22,11 @@ impl Core {
         self.queue.has_stealable()
     }
 
+    /// What it computes has an end: it comes to what is queued from now on.
+    pub(in crate::scheduler) fn end_heavy(&mut self) {
+        self.computes = false;
+    }
+
     /// A forked job, when there is nothing else to do; and whether to wake a peer before [S5].
     fn take_forked(&mut self) -> Option<(Work, bool)> {
         if self.is_spare {
