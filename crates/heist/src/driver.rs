@@ -270,22 +270,22 @@ impl Driver {
         timers.fire(self.clock.nanos())
     }
 
-    /// How long a wheel's owner may sleep. `None`: until woken.
-    pub(crate) fn sleep_time(&self, wheel: usize) -> Option<Duration> {
-        let wait = self.timers[wheel].wait(self.clock.nanos())?;
-        Some(Duration::from_nanos(wait))
+    /// Until when a wheel's owner may sleep. `None`: until woken.
+    pub(crate) fn sleeps_until(&self, wheel: usize) -> Option<Nanos> {
+        let now = self.clock.nanos();
+        let wait = self.timers[wheel].wait(now)?;
+        Some(now.saturating_add(wait))
     }
 
-    /// How long someone may sleep who looks after every wheel.
-    pub(crate) fn sleep_time_of_all(&self) -> Option<Duration> {
-        let deadlines = self
-            .timers
-            .iter()
-            .filter_map(|timers| timers.next_deadline());
-        let deadline = deadlines.min()?;
-        Some(Duration::from_nanos(
-            deadline.saturating_sub(self.clock.nanos()),
-        ))
+    /// Until when someone may sleep who looks after every wheel.
+    pub(crate) fn all_sleep_until(&self) -> Option<Nanos> {
+        let deadlines = self.timers.iter();
+        deadlines.filter_map(|timers| timers.next_deadline()).min()
+    }
+
+    /// How long it is until then.
+    pub(crate) fn time_until(&self, moment: Nanos) -> Duration {
+        Duration::from_nanos(moment.saturating_sub(self.clock.nanos()))
     }
 
     /// Fires the due timers of every wheel.

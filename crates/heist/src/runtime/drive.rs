@@ -1,6 +1,7 @@
 //! Where the scheduler meets the driver: how a worker parks.
 
 use crate::blocking::Pool;
+use crate::clock::Nanos;
 use crate::driver::Driver;
 use crate::scheduler::park::Parker;
 use crate::scheduler::{Drive, Parked};
@@ -41,16 +42,16 @@ impl RuntimeDrive {
     }
 
     /// Blocks in the poller if nobody else is there, else on the parker.
-    fn block(&self, worker: usize, parker: &Parker, timeout: Option<Duration>) {
+    fn block(&self, worker: usize, parker: &Parker, until: Option<Nanos>) {
+        let timeout = until.map(|until| self.driver.time_until(until));
         match self.driver.try_turn() {
             None => parker.park(timeout),
             Some(mut turning) => {
-                let until = timeout.map_or(u64::MAX, |timeout| {
-                    let nanos = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
-                    self.driver.clock().nanos().saturating_add(nanos)
-                });
+                // The deadline itself, and not the sum of a clock and what is left: a timer that is watched already is
+                // not before it.
                 // ORDERING: Release pairs with the Acquire in `entrust_timers`.
-                self.poller_until.store(until, Release);
+                self.poller_until
+                    .store(until.unwrap_or(u64::MAX), Release);
                 // Relaxed: a hint about whom to wake last.
                 self.poller.store(worker, Relaxed);
                 parker.park_in_driver(|| turning.wait(timeout));
@@ -103,7 +104,8 @@ impl Drive for RuntimeDrive {
     }
 
     fn park_aside(&self, worker: usize, parker: &Parker) {
-        parker.park(self.driver.sleep_time(worker));
+        let until = self.driver.sleeps_until(worker);
+        parker.park(until.map(|until| self.driver.time_until(until)));
         self.driver.fire(worker);
     }
 
@@ -112,10 +114,10 @@ impl Drive for RuntimeDrive {
             return self.park_virtual(worker, parker);
         }
         if watch {
-            self.block(worker, parker, self.driver.sleep_time_of_all());
+            self.block(worker, parker, self.driver.all_sleep_until());
             self.driver.fire_all();
         } else {
-            self.block(worker, parker, self.driver.sleep_time(worker));
+            self.block(worker, parker, self.driver.sleeps_until(worker));
             self.driver.fire(worker);
         }
         Parked::Woke

@@ -185,16 +185,16 @@ impl Shared {
         self.spares_used.load(Relaxed)
     }
 
-    /// Someone must look after IO, timers and light tasks [W1].
+    /// Someone must look after IO, timers and light tasks [W1]. `true`: it comes, and looks at every queue.
     #[cold]
-    pub(crate) fn call_spare(self: &Arc<Self>) {
+    pub(crate) fn call_spare(self: &Arc<Self>) -> bool {
         match self.home.spare.call() {
+            Called::Unpark => self.unpark_worker(self.spare_idx()),
             // It may sleep outside the driver, because someone else had a turn there when it came.
             Called::Nothing if self.drive.poller().is_none() => {
                 self.unpark_worker(self.spare_idx());
             }
-            Called::Nothing => {}
-            Called::Unpark => self.unpark_worker(self.spare_idx()),
+            Called::Nothing => return false,
             Called::Start => {
                 // Without a thread to be had, nobody is worse off than without a spare.
                 if self.start(self.spare_idx()).is_err() {
@@ -202,6 +202,7 @@ impl Shared {
                 }
             }
         }
+        true
     }
 
     /// The spare in charge is held up: another one takes over, if there is one [W4]. Called by the monitor

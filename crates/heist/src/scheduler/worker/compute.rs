@@ -71,12 +71,12 @@ pub(super) fn run_heavy<R>(shared: &Arc<Shared>, slice: &mut Long, run: impl FnO
     if waits == Some(true) {
         shared.home.wake_after_local_push();
     }
-    if shared.home.begin_heavy() {
-        shared.call_spare();
-        // [W3]: who pushed before we counted ourselves relied on us.
-        if current::with_worker(|core| core.sees_light_work(true)) == Some(true) {
-            shared.home.wake_spare();
-        }
+    // [W3]: who pushed before we counted ourselves relied on us.
+    if shared.home.begin_heavy()
+        && !shared.call_spare()
+        && current::with_worker(|core| core.sees_light_work(true)) == Some(true)
+    {
+        shared.home.wake_spare();
     }
     if let Some(idx) = current::with_worker(|core| core.idx) {
         shared.drive.entrust_timers(idx);
@@ -89,6 +89,10 @@ pub(super) fn run_heavy<R>(shared: &Arc<Shared>, slice: &mut Long, run: impl FnO
         let now = core.shared.scale.ticks();
         let took = now.since(core.now).max(core.shared.budget_limit);
         core.heavy_due = Ticks(now.0.saturating_add(7 * took));
+        if core.shared.home.spare.works() {
+            // It watches the driver. If it found a turn taken, it would sleep aside, and be called again at once.
+            core.last_turn = now;
+        }
     });
     result
 }
