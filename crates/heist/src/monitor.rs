@@ -33,9 +33,6 @@ const MIN_PERIOD: Duration = Duration::from_millis(1);
 const MAX_PERIOD: Duration = Duration::from_millis(4);
 /// The least between two looks.
 const MIN_LOOK: Duration = Duration::from_micros(100);
-/// How long a task that may compute waits for a regular worker before a spare tries it; longer while others are held
-/// up by such.
-const PATIENCE: Duration = Duration::from_millis(20);
 /// From how long a poll on it may be blocked, and for how long it is watched then whether anything computes.
 const BLOCKED: Duration = Duration::from_millis(100);
 /// Looks without a long poll after which nothing is amiss: where one was, more will follow.
@@ -210,11 +207,11 @@ impl Watch {
 
     /// Has one tried where nobody has come for them for a while.
     fn look_at_suspects(&mut self, shared: &Arc<Shared>, now: Ticks) {
-        let tried = shared.home.n_tried();
-        if tried.is_none() || tried != self.suspects.0 {
-            self.suspects = (tried, now);
-        } else if now.since(self.suspects.1) > shared.home.between_tries(PATIENCE)
-            && shared.has_tries_left()
+        let (suspects, held_up) = (&shared.home.suspects, shared.home.spare.held_up());
+        let taken = suspects.n_taken();
+        if taken.is_none() || taken != self.suspects.0 {
+            self.suspects = (taken, now);
+        } else if now.since(self.suspects.1) > suspects.patience(held_up) && shared.has_tries_left()
         {
             self.suspects.1 = now;
             shared.let_spare_try();

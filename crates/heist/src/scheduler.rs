@@ -58,6 +58,7 @@ pub(crate) mod shared;
 pub(crate) mod sites;
 pub(crate) mod slice;
 pub(crate) mod spare;
+pub(crate) mod suspects;
 pub(crate) mod worker;
 pub(crate) mod yield_now;
 

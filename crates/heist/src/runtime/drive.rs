@@ -50,8 +50,7 @@ impl RuntimeDrive {
                 // The deadline itself, and not the sum of a clock and what is left: a timer that is watched already is
                 // not before it.
                 // ORDERING: Release pairs with the Acquire in `entrust_timers`.
-                self.poller_until
-                    .store(until.unwrap_or(u64::MAX), Release);
+                self.poller_until.store(until.unwrap_or(u64::MAX), Release);
                 // Relaxed: a hint about whom to wake last.
                 self.poller.store(worker, Relaxed);
                 parker.park_in_driver(|| turning.wait(timeout));

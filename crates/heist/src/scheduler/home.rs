@@ -19,21 +19,19 @@ use super::idle::Idle;
 use super::record::Record;
 use super::sites::Sites;
 use super::spare::Spare;
+use super::suspects::Suspects;
 use crate::budget::{self, Length};
 use crate::clock::tsc::{Scale, Ticks};
 use crate::error::ignore_panic;
 use crate::report;
 use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
 use crate::sync::deque::{Injector, Steal};
-use crate::sync::{
-    AtomicBool, AtomicU64, AtomicUsize, CachePadded, RwLock, RwLockReadGuard, fence,
-};
+use crate::sync::{AtomicBool, AtomicUsize, CachePadded, RwLock, RwLockReadGuard, fence};
 use crate::task::{
     Birth, Details, Id, JoinError, JoinHandle, NewTask, Registry, Runnable, Schedule, TaskRef,
     Weight,
 };
 use std::fmt;
-use std::time::Duration;
 
 /// What a home needs of the runtime that lives in it.
 pub(crate) trait Resident: Send + Sync + 'static {
@@ -50,24 +48,13 @@ pub(crate) trait Resident: Send + Sync + 'static {
     fn unhandled_panic(&self, error: &JoinError);
 }
 
-/// Between two tasks from suspect sites that spares try, at least; twice as long for each spare that is held up by one.
-const PROBE_INTERVAL: Duration = Duration::from_millis(2);
-/// So often it is doubled at most.
-const MOST_DOUBLED: usize = 5;
-
 /// See the module.
 pub(crate) struct Home {
     injector: Injector<Runnable>,
     /// Tasks that compute for long: run when nothing light is ready.
     heavy: Injector<Runnable>,
     /// Those that may turn out to, and that the spare did not take: they come before the heavy ones.
-    suspects: Injector<Runnable>,
-    /// When a spare has tried one, or another one was found to be long, in ticks.
-    probed: AtomicU64,
-    /// It may try one that is there already; set by the monitor.
-    may_try: AtomicBool,
-    /// How many were taken.
-    n_tried: AtomicUsize,
+    pub(crate) suspects: Suspects,
     pub(crate) spare: Spare,
     sites: Sites,
     /// Heavy tasks and sites are found out by their polls.
@@ -98,10 +85,7 @@ impl Home {
         Box::leak(Box::new(Self {
             injector: Injector::new(),
             heavy: Injector::new(),
-            suspects: Injector::new(),
-            probed: AtomicU64::new(0),
-            may_try: AtomicBool::new(false),
-            n_tried: AtomicUsize::new(0),
+            suspects: Suspects::new(),
             spare: Spare::new(),
             sites: Sites::new(),
             learns: AtomicBool::new(true),
@@ -137,9 +121,7 @@ impl Home {
         home.found_heavy.store(0, Relaxed);
         home.spare.reset();
         home.sites.reset();
-        home.probed.store(0, Relaxed);
-        home.may_try.store(false, Relaxed);
-        home.n_tried.store(0, Relaxed);
+        home.suspects.reset();
         home.learns.store(true, Relaxed);
         (home, epoch)
     }
@@ -253,37 +235,26 @@ impl Home {
         if self.learns.load(Relaxed) {
             if let Some(site) = record.site_of_newborn() {
                 self.sites.suspect(site);
-                self.delay_probe(now);
+                self.suspects.delay(now);
             }
         }
     }
 
-    fn delay_probe(&self, now: Ticks) {
-        // Relaxed: a spare that misses it tries one task more.
-        self.probed.store(now.0, Relaxed);
+    /// Whether a spare may try a suspect now.
+    pub(super) fn tries(&self, weight: &Weight, now: Ticks) -> bool {
+        let (may_be_light, held_up) = (self.may_be_light(weight), self.spare.held_up());
+        self.spare.has_another() && self.suspects.tries(may_be_light, held_up, now)
     }
 
-    /// Whether a spare may try a task from a suspect site now.
-    pub(super) fn probes(&self, now: Ticks) -> bool {
-        // Relaxed: as above.
-        let since = now.since(Ticks(self.probed.load(Relaxed)));
-        let is_due = self.spare.has_another() && since >= self.between_tries(PROBE_INTERVAL);
-        if is_due {
-            self.delay_probe(now);
-        }
-        is_due
+    /// Of a suspect: it was light before, or others from its site were.
+    fn may_be_light(&self, weight: &Weight) -> bool {
+        weight.has_computed() || self.sites.has_light(weight.site())
     }
 
-    /// How many ticks to leave between two tries, if it is `usually` so long. Those that were held up by one compete
-    /// for processors: what is tried next lasts longer by that, and so does everything else.
-    pub(crate) fn between_tries(&self, usually: Duration) -> u64 {
-        let doubled = self.spare.held_up().min(MOST_DOUBLED);
-        Scale::get().ticks_in(usually) << doubled
-    }
-
-    /// A task that was not polled yet, and comes from a site that has become suspect.
+    /// A task that was not polled yet, and comes from a site that has become suspect; or one whose last poll computed.
     pub(super) fn is_suspect(&self, weight: &Weight) -> bool {
-        weight.is_newborn() && self.sites.is_suspect(weight.site())
+        let is_new_suspect = || weight.is_newborn() && self.sites.is_suspect(weight.site());
+        weight.has_computed() || is_new_suspect()
     }
 
     #[inline]
@@ -325,48 +296,14 @@ impl Home {
             return self.schedule_heavy(runnable);
         }
         runnable.stamp_wake(coarse(Scale::get().ticks().0));
-        self.suspects.push(runnable);
+        let may_be_light = self.may_be_light(runnable.weight());
+        self.suspects.push(runnable, may_be_light);
         self.after_push_behind();
     }
 
     /// What is to run when nothing light is ready.
     pub(super) fn take_heavy(&self) -> Option<Runnable> {
-        self.take_suspect().or_else(|| take(&self.heavy))
-    }
-
-    pub(super) fn take_suspect(&self) -> Option<Runnable> {
-        let taken = take(&self.suspects)?;
-        // Relaxed: the monitor only looks whether it changes.
-        self.n_tried.fetch_add(1, Relaxed);
-        Some(taken)
-    }
-
-    /// How many suspects were taken so far; `None` where there are none.
-    pub(crate) fn n_tried(&self) -> Option<usize> {
-        // Relaxed: as above.
-        (!self.suspects.is_empty()).then(|| self.n_tried.load(Relaxed))
-    }
-
-    /// A spare may try one suspect.
-    pub(crate) fn let_spare_try(&self) {
-        // Relaxed: the spare is unparked after this.
-        self.may_try.store(true, Relaxed);
-    }
-
-    /// A suspect for a spare, if it may try one.
-    pub(super) fn try_suspect(&self) -> Option<Runnable> {
-        // Relaxed, both: one more than was meant is no harm.
-        if !self.may_try.load(Relaxed) {
-            return None;
-        }
-        self.may_try.store(false, Relaxed);
-        self.take_suspect()
-    }
-
-    /// Whether there is one for a spare.
-    pub(super) fn has_suspect_to_try(&self) -> bool {
-        // Relaxed: as above.
-        self.may_try.load(Relaxed) && !self.suspects.is_empty()
+        self.suspects.take().or_else(|| take(&self.heavy))
     }
 
     /// Whether there is any.
@@ -555,7 +492,7 @@ impl Home {
 
     /// Drops every queued task's future.
     pub(crate) fn drain(&self) {
-        for queue in [&self.injector, &self.heavy, &self.suspects] {
+        for queue in [&self.injector, &self.heavy, self.suspects.queue()] {
             loop {
                 match queue.steal() {
                     Steal::Success(runnable) => drop(runnable),
@@ -568,7 +505,7 @@ impl Home {
 }
 
 /// The first of a queue that all threads share.
-fn take(queue: &Injector<Runnable>) -> Option<Runnable> {
+pub(super) fn take(queue: &Injector<Runnable>) -> Option<Runnable> {
     // A look costs no fence; a steal does.
     while !queue.is_empty() {
         match queue.steal() {

@@ -272,7 +272,7 @@ impl Shared {
 
     /// A task that may turn out to compute has waited for long: only a try can tell. Called by the monitor alone.
     pub(crate) fn let_spare_try(&self) {
-        self.home.let_spare_try();
+        self.home.suspects.let_one_be_tried();
         self.unpark_worker(self.spare_idx());
     }
 

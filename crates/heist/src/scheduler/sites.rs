@@ -31,7 +31,9 @@ const MOST: u8 = 6;
 /// most.
 const FIRST_LONG: u8 = 0x40;
 const SUSPECT: u8 = 2 * FIRST_LONG;
-const N_LONG: u8 = FIRST_LONG - 1;
+/// A task from there had a short first poll.
+const HAS_LIGHT: u8 = 0x20;
+const N_LONG: u8 = HAS_LIGHT - 1;
 
 /// See the module.
 pub(crate) struct Sites(Box<[AtomicU8; PLACES]>);
@@ -64,6 +66,11 @@ impl Sites {
         self.place(place).load(Relaxed) >= SUSPECT
     }
 
+    /// Whether a task from there had a short first poll.
+    pub(crate) fn has_light(&self, place: u16) -> bool {
+        self.place(place).load(Relaxed) & HAS_LIGHT != 0
+    }
+
     /// A task from there is in its first poll, which is long already.
     pub(crate) fn suspect(&self, place: u16) {
         let place = self.place(place);
@@ -78,8 +85,8 @@ impl Sites {
         let place = self.place(place);
         let seen = place.load(Relaxed);
         // On the common path the table is only read.
-        if seen >= FIRST_LONG {
-            place.store(seen & N_LONG, Relaxed);
+        if seen >= FIRST_LONG || seen & HAS_LIGHT == 0 {
+            place.store((seen & N_LONG) | HAS_LIGHT, Relaxed);
         }
     }
 
@@ -88,24 +95,24 @@ impl Sites {
         &self.0[usize::from(place) % PLACES]
     }
 
-    /// Anything is remembered of the site at this place.
+    /// Anything is remembered of long polls of the site at this place.
     #[inline]
     pub(crate) fn remembers(&self, place: u16) -> bool {
-        self.place(place).load(Relaxed) != 0
+        self.place(place).load(Relaxed) & !HAS_LIGHT != 0
     }
 
     /// A task from there has ended, in a poll of this length. `true`: this made the site heavy.
     pub(crate) fn record(&self, place: u16, length: Length) -> bool {
         let place = self.place(place);
         let seen = place.load(Relaxed);
-        let (first_long, n_long) = (seen & !N_LONG, seen & N_LONG);
-        let (first_long, now) = match length {
+        let (others, n_long) = (seen & !N_LONG, seen & N_LONG);
+        let (others, now) = match length {
             // The table is only read where nothing is to be remembered.
-            Length::Short if seen == 0 => return false,
-            Length::Short => (0, n_long.saturating_sub(1)),
-            Length::Long | Length::Computed => (first_long, (n_long + 1).min(MOST)),
+            Length::Short if seen & !HAS_LIGHT == 0 => return false,
+            Length::Short => (HAS_LIGHT, n_long.saturating_sub(1)),
+            Length::Long | Length::Computed => (others, (n_long + 1).min(MOST)),
         };
-        place.store(first_long | now, Relaxed);
+        place.store(others | now, Relaxed);
         n_long < HEAVY && now >= HEAVY
     }
 }

@@ -19,4 +19,6 @@ mod sites;
 #[cfg(all(target_os = "linux", not(heist_loom)))]
 mod slice;
 #[cfg(not(heist_loom))]
+mod suspects;
+#[cfg(not(heist_loom))]
 mod workers;

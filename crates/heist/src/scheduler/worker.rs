@@ -228,7 +228,7 @@ impl Core {
             self.heavy_due = Ticks(self.now.0.saturating_add(self.shared.budget_limit));
         }
         if self.owes_suspects {
-            if let Some(runnable) = self.shared.home.take_suspect() {
+            if let Some(runnable) = self.shared.home.suspects.take() {
                 return Some(runnable);
             }
             self.owes_suspects = false;
@@ -369,7 +369,7 @@ impl Core {
             return true;
         }
         let more = match self.is_spare {
-            true => home.has_suspect_to_try(),
+            true => home.suspects.has_one_to_try(),
             false => home.forks.look_before_parking(),
         };
         if more {

@@ -20,10 +20,12 @@ const NEWBORN: u32 = 0;
 const LIGHT: u32 = 1;
 /// Light, but the last poll was long.
 const SUSPECT: u32 = 2;
+/// Light, but the last poll was long, and spent on a processor.
+const COMPUTED: u32 = 3;
 /// Light by decree.
-const FIXED_LIGHT: u32 = 3;
+const FIXED_LIGHT: u32 = 4;
 /// The least value that is heavy; above it, the short polls that are still forgiven.
-const HEAVY: u32 = 4;
+const HEAVY: u32 = 5;
 const FORGIVEN: u32 = 3;
 /// Heavy because of where it was spawned, and it has not waited for anything yet.
 const BORN_HEAVY: u32 = WEIGHT_MASK - 1;
@@ -163,6 +165,11 @@ impl Weight {
         matches!(self.get(), NEWBORN | BORN_HEAVY)
     }
 
+    /// Light, but may turn out to compute: its last poll did.
+    pub(crate) fn has_computed(&self) -> bool {
+        self.get() == COMPUTED
+    }
+
     /// A poll has returned `Pending`; `goes_on`: the task has woken itself. `true`: this made the task heavy.
     pub(crate) fn record(&self, length: Length, goes_on: bool) -> bool {
         let weight = self.get();
@@ -170,9 +177,10 @@ impl Weight {
             (LIGHT, Length::Short) => return false,
             (FIXED | FIXED_LIGHT, _) => return false,
             (NEWBORN | LIGHT, Length::Computed) if goes_on => HEAVY,
-            (NEWBORN | LIGHT, _) if length.is_long() => SUSPECT,
+            (NEWBORN | LIGHT, Length::Computed) => COMPUTED,
+            (NEWBORN | LIGHT, Length::Long) => SUSPECT,
             // One from a heavy site that waits after a short poll is no job.
-            (NEWBORN | SUSPECT | HEAVY | BORN_HEAVY, Length::Short) => LIGHT,
+            (NEWBORN | SUSPECT | COMPUTED | HEAVY | BORN_HEAVY, Length::Short) => LIGHT,
             (credit, Length::Short) => credit - 1,
             (_, Length::Long | Length::Computed) => HEAVY + FORGIVEN,
         };

@@ -1,6 +1,6 @@
 //! Homes are used again, but never by two at once.
 
-use crate::budget;
+use crate::budget::{self, Length};
 use crate::clock::tsc::{Scale, Ticks};
 use crate::scheduler::Home;
 use crate::scheduler::home::{Resident, coarse};
@@ -101,34 +101,14 @@ fn a_suspect_waits_for_a_regular_worker() {
     assert!(home.is_suspect(next.weight()));
     let later = Ticks(found.0 + Scale::get().ticks_in(Duration::from_millis(2)));
     home.spare.set_has_another(false);
-    assert!(!home.probes(later), "the last one takes no risks");
-    home.spare.set_has_another(true);
-    assert!(!home.probes(found) && home.probes(later) && !home.probes(later));
-    let usually = Duration::from_millis(2);
-    let between = home.between_tries(usually);
-    home.spare.set_held_up(2);
-    assert_eq!(home.between_tries(usually), 4 * between);
-    let early = Ticks(later.0 + between);
     assert!(
-        !home.probes(early),
-        "those that are held up compete already"
+        !home.tries(next.weight(), later),
+        "the last one takes no risks"
     );
-    home.spare.set_held_up(0);
-    assert!(home.probes(early));
+    home.spare.set_has_another(true);
+    assert!(!home.tries(next.weight(), found) && home.tries(next.weight(), later));
     home.put_behind(next);
     assert!(home.has_heavy());
-    assert_eq!(home.n_tried(), Some(0));
-    assert!(
-        home.try_suspect().is_none(),
-        "not before the monitor says so"
-    );
-    home.let_spare_try();
-    assert!(home.has_suspect_to_try());
-    let next = home.try_suspect().unwrap();
-    assert_eq!(home.n_tried(), None);
-    home.put_behind(next);
-    assert_eq!(home.n_tried(), Some(1));
-    assert!(!home.has_suspect_to_try(), "one at a time");
     let next = home.take_heavy().unwrap();
     assert!(!home.has_heavy());
     // A short poll of any of them is enough.
@@ -137,6 +117,41 @@ fn a_suspect_waits_for_a_regular_worker() {
     assert!(!home.is_suspect(next.weight()));
     budget::end_poll();
     drop((stuck, next));
+    home.registry.close_and_abort_all();
+    home.abandon();
+    home.vacate();
+}
+
+/// Sooner where one of them may be light.
+#[test]
+fn the_monitor_says_when_a_suspect_that_waits_is_tried() {
+    let (home, epoch) = Home::acquire(1, false);
+    home.set_resident(Arc::new(Nobody));
+    let next = || {
+        let task = NewTask::new(std::future::pending::<()>(), home);
+        home.register(epoch, task.runnable, task.registered, details())
+            .unwrap()
+    };
+    let suspects = &home.suspects;
+    assert_eq!(suspects.n_taken(), None);
+    home.put_behind(next());
+    let long = suspects.patience(0);
+    assert!(suspects.try_one().is_none(), "nobody has said so");
+    suspects.let_one_be_tried();
+    assert!(suspects.has_one_to_try());
+    let computed = suspects.try_one().unwrap();
+    assert_eq!(suspects.n_taken(), None);
+    computed.weight().record(Length::Computed, false);
+    assert!(home.is_suspect(computed.weight()), "it may go on so");
+    home.put_behind(computed);
+    home.put_behind(next());
+    assert_eq!(suspects.n_taken(), Some(1));
+    assert!(!suspects.has_one_to_try(), "one at a time");
+    assert!(suspects.patience(0) < long);
+    drop((home.take_heavy().unwrap(), home.take_heavy().unwrap()));
+    assert_eq!(suspects.n_taken(), None);
+    suspects.was_light();
+    assert_eq!(suspects.patience(0), long);
     home.registry.close_and_abort_all();
     home.abandon();
     home.vacate();

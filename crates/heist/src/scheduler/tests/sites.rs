@@ -84,3 +84,23 @@ fn a_site_is_suspect_until_a_short_poll() {
     sites.trust(site);
     assert!(sites.is_heavy(site), "says nothing of ends");
 }
+
+#[test]
+fn a_short_first_poll_is_remembered_and_nothing_to_look_at_again() {
+    let sites = Sites::new();
+    let site = here();
+    assert!(!sites.has_light(site));
+    sites.trust(site);
+    assert!(sites.has_light(site) && !sites.remembers(site));
+    assert!(!sites.record(site, Short) && !sites.remembers(site));
+    sites.suspect(site);
+    assert!(sites.remembers(site) && !sites.is_suspect(site));
+    sites.record(site, Long);
+    assert!(sites.record(site, Long));
+    assert!(sites.has_light(site) && sites.is_heavy(site));
+    // One that is done in a short poll was light, too.
+    sites.reset();
+    sites.record(site, Long);
+    sites.record(site, Short);
+    assert!(sites.has_light(site) && !sites.remembers(site));
+}

@@ -41,7 +41,7 @@ impl Core {
         let home = self.shared.home;
         let refuses = match home.is_suspect(weight) {
             true => {
-                self.probes |= self.may_take_heavy() || home.probes(self.now);
+                self.probes |= self.may_take_heavy() || home.tries(weight, self.now);
                 !self.probes
             }
             false => weight.is_heavy() && !self.may_take_heavy(),
@@ -57,7 +57,7 @@ impl Core {
 
     /// A task that was put aside, if the monitor finds that it has waited for too long.
     pub(super) fn try_suspect(&mut self) -> Option<Runnable> {
-        let tried = self.shared.home.try_suspect()?;
+        let tried = self.shared.home.suspects.try_one()?;
         self.probes = true;
         Some(tried)
     }
@@ -69,6 +69,9 @@ impl Core {
             true => std::mem::take(&mut self.probes) && !long,
             false => long,
         };
+        if self.is_spare && self.owes_suspects {
+            self.shared.home.suspects.was_light();
+        }
     }
 }
 

@@ -85,7 +85,12 @@ fn one_poll_that_computed_is_heavy_if_the_task_goes_on() {
     assert_eq!(judged(&weight, &[true, false, false, false]), [true; 4]);
     let weight = Weight::newborn();
     assert!(!weight.record(Length::Computed, false));
+    assert!(weight.has_computed());
     assert_eq!(judged(&weight, &[false]), [false]);
+    assert!(!weight.has_computed());
+    weight.record(Length::Long, true);
+    assert!(!weight.has_computed(), "it may have had no processor");
+    judged(&weight, &[false]);
     weight.record(Length::Computed, false);
     assert!(weight.record(Length::Computed, false), "twice in a row");
 }
