@@ -19,7 +19,7 @@ mod tests;
 
 use crate::scheduler::Home;
 use crate::sync::{Condvar, Mutex, MutexGuard, thread};
-use crate::task::{CurrentTask, Details, Id, JoinError, Runnable, Schedule, Weight};
+use crate::task::{self, CurrentTask, Details, Id, JoinError, Runnable, Schedule, Weight};
 use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -223,6 +223,7 @@ impl Pool {
                 let again = call.run();
                 debug_assert!(again.is_none(), "a call is done when it returns");
                 drop(id);
+                task::give_back();
                 state = shared.state.lock();
                 state.running -= 1;
                 if let Some(after_call) = &shared.config.after_call {

@@ -75,6 +75,9 @@ pub(crate) trait Drive: Send + Sync + 'static {
     /// that this wakes are scheduled on the calling thread.
     fn turn(&self, worker: usize);
 
+    /// Fires due timers of `worker`, and no more.
+    fn fire(&self, worker: usize);
+
     /// Blocks until `parker` is unparked, or only until a timer of `worker` is due: the driver is
     /// somebody else's.
     fn park_aside(&self, worker: usize, parker: &park::Parker);

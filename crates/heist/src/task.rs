@@ -30,7 +30,9 @@
 //!   locked operation, but where the task was woken already through its state (`stateful.rs`).
 //!   A task that wakes itself needs none either, by rule \[T10\], which is in `polled.rs`.
 //! - **\[T5\]** `COMPLETE` is set once, after the future is gone and the output (or the error) is
-//!   in the stage, and is never cleared.
+//!   in the stage, and is never cleared. Where nobody has a reference but who completes, and there is
+//!   no join handle, it is a plain store: who wakes or aborts the task through its state meanwhile
+//!   changes nothing that counts.
 //! - **\[T6\]** The output belongs to the completing thread until `COMPLETE`; then to the join
 //!   handle if `JOIN_INTEREST` was set at that moment, else it is dropped before `COMPLETE`.
 //! - **\[T7\]** The joiner's waker is written by the join handle alone, while `JOIN_WAKER` is clear

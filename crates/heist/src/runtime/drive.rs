@@ -102,6 +102,10 @@ impl Drive for RuntimeDrive {
         self.driver.fire(worker);
     }
 
+    fn fire(&self, worker: usize) {
+        self.driver.fire(worker);
+    }
+
     fn park_aside(&self, worker: usize, parker: &Parker) {
         let until = self.driver.sleeps_until(worker);
         parker.park(until.map(|until| self.driver.time_until(until)));

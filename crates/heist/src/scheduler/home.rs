@@ -251,10 +251,11 @@ impl Home {
         weight.has_computed() || self.sites.has_light(weight.site())
     }
 
-    /// A task that was not polled yet, and comes from a site that has become suspect; or one whose last poll computed.
+    /// A task that was not polled yet, and comes from a site that has become suspect; or one whose last poll computed, unless
+    /// only one spare is left: what that one does not take may be what all regular workers wait for.
     pub(super) fn is_suspect(&self, weight: &Weight) -> bool {
         let is_new_suspect = || weight.is_newborn() && self.sites.is_suspect(weight.site());
-        weight.has_computed() || is_new_suspect()
+        (weight.has_computed() && self.spare.has_another()) || is_new_suspect()
     }
 
     #[inline]
@@ -613,7 +614,8 @@ impl Schedule for &'static Home {
 
     #[inline]
     fn ends(&self, weight: &Weight) {
-        if weight.is_heavy() {
+        // Suspects come first: they are many at times.
+        if weight.is_heavy() && self.suspects.is_empty() {
             current::end_heavy(self);
         }
     }

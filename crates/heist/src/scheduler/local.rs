@@ -438,6 +438,9 @@ impl Drop for Driving<'_> {
     fn drop(&mut self) {
         budget::end_poll();
         let previous = self.previous.take().unwrap_or(Current::Nothing);
+        if matches!(previous, Current::Nothing) {
+            task::give_back();
+        }
         if let Current::Local(core) = current::replace(previous) {
             self.shared.counters.parked(self.shared.scale.ticks());
             *self.shared.core.lock() = Some(core);
@@ -445,7 +448,6 @@ impl Drop for Driving<'_> {
                 thread.wake_by_ref();
             }
         }
-        task::give_back();
     }
 }
 

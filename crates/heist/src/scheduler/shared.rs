@@ -185,7 +185,8 @@ impl Shared {
         self.spares_used.load(Relaxed)
     }
 
-    /// Someone must look after IO, timers and light tasks [W1]. `true`: it comes, and looks at every queue.
+    /// Someone must look after IO, timers and light tasks [W1]. `true`: it comes, and looks at every queue,
+    /// or there is none.
     #[cold]
     pub(crate) fn call_spare(self: &Arc<Self>) -> bool {
         match self.home.spare.call() {

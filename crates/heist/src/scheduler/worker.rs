@@ -66,6 +66,8 @@ pub(crate) struct Core {
     is_spare: bool,
     /// It polls a heavy task.
     computes: bool,
+    /// It has done so since its last turn.
+    has_computed: bool,
     /// It polls a task whose last poll was slow.
     slow: bool,
     /// When heavy tasks have waited long enough for their share.
@@ -73,7 +75,7 @@ pub(crate) struct Core {
     /// Tasks that spares have put aside come first: they have waited for a long poll of this worker, or this spare has
     /// tried one, and it was light.
     owes_suspects: bool,
-    /// The poll is of a task from a suspect site that this spare tries.
+    /// The poll is of a task that may compute, which this spare tries.
     probes: bool,
     /// Wakes come from a turn of the driver: queue them, and wake a peer once, afterwards, if at all (`room.rs`).
     in_turn: bool,
@@ -123,6 +125,7 @@ impl Core {
             searching: false,
             fetched: Ticks::default(),
             computes: false,
+            has_computed: false,
             slow: false,
             heavy_due: Ticks::default(),
             owes_suspects: false,
@@ -455,16 +458,19 @@ fn turn(shared: &Arc<Shared>, wake_peer: bool) {
     if wake_peer {
         shared.home.wake_after_local_push();
     }
-    let Some((idx, before)) = current::with_worker(|core| {
+    let Some((idx, before, was_watched)) = current::with_worker(|core| {
         core.give_in();
         core.note_polls();
         core.in_turn = true;
-        (core.idx, core.queue.len())
+        (core.idx, core.queue.len(), core.was_watched())
     }) else {
         return;
     };
     // PANIC: wakers are user code; the driver catches what they throw.
-    shared.drive.turn(idx);
+    match was_watched {
+        true => shared.drive.fire(idx),
+        false => shared.drive.turn(idx),
+    }
     let more = current::with_worker(|core| {
         core.in_turn = false;
         core.now = core.shared.scale.ticks();

@@ -6,6 +6,8 @@
 //! one long answer to give. But one that was spent on the processor, and after which the task wants to
 //! go on at once, is: then a single short one makes it light again.
 //!
+//! After one such poll it is light, but spares leave it to the regular workers, or try it (`scheduler/suspects.rs`).
+//!
 //! Heavy tasks wait in a queue of their own and run when nothing light is ready (`scheduler.rs`).
 //!
 //! A task is *slow* if its last poll was, though it may be far from heavy: what it wakes is better run elsewhere.

@@ -142,6 +142,12 @@ fn the_monitor_says_when_a_suspect_that_waits_is_tried() {
     let computed = suspects.try_one().unwrap();
     assert_eq!(suspects.n_taken(), None);
     computed.weight().record(Length::Computed, false);
+    home.spare.set_has_another(false);
+    assert!(
+        !home.is_suspect(computed.weight()),
+        "there is one spare for all"
+    );
+    home.spare.set_has_another(true);
     assert!(home.is_suspect(computed.weight()), "it may go on so");
     home.put_behind(computed);
     home.put_behind(next());

@@ -19,10 +19,19 @@ struct Events {
     next: Mutex<Vec<Waker>>,
     unparks_of_peer: AtomicUsize,
     has_peer: AtomicBool,
+    /// Turns of worker 0, and how often its timers alone were fired.
+    turns: AtomicUsize,
+    fires: AtomicUsize,
 }
 
 impl Drive for Arc<Events> {
-    fn turn(&self, _worker: usize) {}
+    fn turn(&self, worker: usize) {
+        self.turns.fetch_add(usize::from(worker == 0), SeqCst);
+    }
+
+    fn fire(&self, worker: usize) {
+        self.fires.fetch_add(usize::from(worker == 0), SeqCst);
+    }
 
     fn park_aside(&self, _worker: usize, parker: &Parker) {
         parker.park(None);
@@ -177,7 +186,8 @@ fn a_peer_is_woken_for_one_that_waits_behind_a_long_one() {
     assert!(n > 50, "{n} of 200 rounds");
 }
 
-/// The worker comes to it at once.
+/// The worker comes to it at once. Nor does it take a turn where the spare watches, which would then sleep aside; but it
+/// fires its timers.
 #[test]
 fn the_spare_is_not_woken_for_what_the_end_of_a_computation_wakes() {
     const COMPUTATIONS: usize = 400;
@@ -204,6 +214,12 @@ fn the_spare_is_not_woken_for_what_the_end_of_a_computation_wakes() {
     assert!(events.has_peer.load(SeqCst), "there was a spare");
     let unparks = events.unparks_of_peer.load(SeqCst);
     assert!(unparks < COMPUTATIONS / 8, "woken {unparks} times");
+    let (turns, fires) = (events.turns.load(SeqCst), events.fires.load(SeqCst));
+    assert!(
+        fires > COMPUTATIONS / 2,
+        "after {fires} of the computations"
+    );
+    assert!(turns < COMPUTATIONS / 4, "{turns} turns");
     shared.shut_down();
     assert!(shared.wait_until_left(None));
 }

@@ -27,6 +27,14 @@ impl Core {
         self.computes = false;
     }
 
+    /// It has just computed, and meanwhile a spare that is not held up has watched the driver. That one would find a turn
+    /// taken, sleep aside, and be called again at once.
+    pub(super) fn was_watched(&mut self) -> bool {
+        let spare = &self.shared.home.spare;
+        let has_computed = std::mem::take(&mut self.has_computed);
+        has_computed && !self.is_spare && spare.works() && spare.held_up() == 0
+    }
+
     /// A forked job, when there is nothing else to do; and whether to wake a peer before [S5].
     fn take_forked(&mut self) -> Option<(Work, bool)> {
         if self.is_spare {
@@ -89,10 +97,7 @@ pub(super) fn run_heavy<R>(shared: &Arc<Shared>, slice: &mut Long, run: impl FnO
         let now = core.shared.scale.ticks();
         let took = now.since(core.now).max(core.shared.budget_limit);
         core.heavy_due = Ticks(now.0.saturating_add(7 * took));
-        if core.shared.home.spare.works() {
-            // It watches the driver. If it found a turn taken, it would sleep aside, and be called again at once.
-            core.last_turn = now;
-        }
+        core.has_computed = true;
     });
     result
 }

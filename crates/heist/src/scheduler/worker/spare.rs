@@ -7,7 +7,8 @@
 //! driver to a regular worker and sleeps aside, so that it costs nothing. When it is held up itself,
 //! another one takes over, and it stands aside as soon as it can.
 //!
-//! It puts tasks aside that were not polled yet and come from a suspect site (`scheduler/sites.rs`). They may be
+//! It puts tasks aside that were not polled yet and come from a suspect site (`scheduler/sites.rs`), and while there is
+//! another spare those whose last poll computed. They may be
 //! light: a regular worker takes all of them at the end of a long poll. Now and then a spare tries one that is about to
 //! join them, or one that has waited for too long, and when that was light it takes the others itself.
 //!
@@ -41,7 +42,10 @@ impl Core {
         let home = self.shared.home;
         let refuses = match home.is_suspect(weight) {
             true => {
-                self.probes |= self.may_take_heavy() || home.tries(weight, self.now);
+                self.probes = self.probes
+                    || self.owes_suspects
+                    || self.may_take_heavy()
+                    || home.tries(weight, self.now);
                 !self.probes
             }
             false => weight.is_heavy() && !self.may_take_heavy(),
@@ -58,6 +62,7 @@ impl Core {
     /// A task that was put aside, if the monitor finds that it has waited for too long.
     pub(super) fn try_suspect(&mut self) -> Option<Runnable> {
         let tried = self.shared.home.suspects.try_one()?;
+        self.shared.home.suspects.delay(self.now);
         self.probes = true;
         Some(tried)
     }
@@ -65,12 +70,15 @@ impl Core {
     /// The poll that has ended was long, or a try.
     #[cold]
     pub(super) fn look_back(&mut self, long: bool) {
-        self.owes_suspects |= match self.is_spare {
-            true => std::mem::take(&mut self.probes) && !long,
-            false => long,
-        };
-        if self.is_spare && self.owes_suspects {
-            self.shared.home.suspects.was_light();
+        match (self.is_spare, std::mem::take(&mut self.probes)) {
+            (false, _) => self.owes_suspects |= long,
+            (true, false) => {}
+            (true, true) => {
+                self.owes_suspects = !long;
+                if !long {
+                    self.shared.home.suspects.was_light();
+                }
+            }
         }
     }
 }
