@@ -17,6 +17,7 @@
 //!
 //! Tests: `driver/tests/`.
 
+mod lead;
 pub(crate) mod registration;
 pub(crate) mod source;
 pub(crate) mod sys;
@@ -28,6 +29,7 @@ mod tests;
 use crate::clock::{Clock, Nanos};
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, CachePadded, Mutex, MutexGuard};
+use lead::Lead;
 use slab::Slab;
 use source::{Readiness, Source};
 use std::fmt;
@@ -59,6 +61,8 @@ pub(crate) struct Timers {
     next: AtomicU64,
     /// Until then they are taken to come thick.
     thick_until: AtomicU64,
+    /// How long before the deadline the owner asks to be woken.
+    lead: Lead,
     closed: AtomicBool,
 }
 
@@ -76,6 +80,7 @@ impl Timers {
             wheel: Mutex::new(Wheel::new()),
             next: AtomicU64::new(Nanos::MAX),
             thick_until: AtomicU64::new(0),
+            lead: Lead::new(),
             closed: AtomicBool::new(false),
         }
     }
@@ -140,12 +145,15 @@ impl Timers {
     /// How long the owner should sleep.
     fn wait(&self, now: Nanos) -> Option<Nanos> {
         let wait = self.next_deadline()?.saturating_sub(now);
-        // Relaxed: a hint, which the owner wrote, or whoever fired for it.
-        let thick = now < self.thick_until.load(Relaxed);
         Some(match wait {
-            1..THICK_WAIT if thick => THICK_WAIT,
+            1..THICK_WAIT if self.are_thick(now) => THICK_WAIT,
             wait => wait,
         })
+    }
+
+    fn are_thick(&self, now: Nanos) -> bool {
+        // Relaxed: a hint, which the owner wrote, or whoever fired for it.
+        now < self.thick_until.load(Relaxed)
     }
 
     /// Timers are armed. `next_deadline` may be that of one which was disarmed meanwhile.
@@ -283,9 +291,33 @@ impl Driver {
         deadlines.filter_map(|timers| timers.next_deadline()).min()
     }
 
-    /// How long it is until then.
-    pub(crate) fn time_until(&self, moment: Nanos) -> Duration {
-        Duration::from_nanos(moment.saturating_sub(self.clock.nanos()))
+    /// Has a wheel's owner block until then, or until something comes. It asks to be woken a little before, since it is woken
+    /// late, and waits for the rest here; but not where timers come thick, of which the more fire at once the later it is.
+    pub(crate) fn sleep(
+        &self,
+        wheel: usize,
+        until: Option<Nanos>,
+        block: impl FnOnce(Option<Duration>),
+    ) {
+        let Some(until) = until else {
+            return block(None);
+        };
+        let timers = &self.timers[wheel];
+        let now = self.clock.nanos();
+        let wait = until.saturating_sub(now);
+        let asked = match timers.are_thick(now) {
+            true => wait,
+            false => wait - timers.lead.of(wait),
+        };
+        block(Some(Duration::from_nanos(asked)));
+        let woken = self.clock.nanos();
+        // Else something came.
+        if let Some(late) = woken.checked_sub(now + asked) {
+            timers.lead.note(late);
+            while self.clock.nanos() < until {
+                std::hint::spin_loop();
+            }
+        }
     }
 
     /// Fires the due timers of every wheel.

@@ -1,5 +1,7 @@
 //! Tests of the driver's parts, by level. The driver as a whole: `tests/it/`.
 
+#[cfg(not(heist_loom))]
+mod lead;
 #[cfg(heist_loom)]
 mod loom;
 #[cfg(all(target_os = "linux", not(any(heist_loom, heist_portable_poller))))]

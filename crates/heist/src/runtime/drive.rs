@@ -43,9 +43,8 @@ impl RuntimeDrive {
 
     /// Blocks in the poller if nobody else is there, else on the parker.
     fn block(&self, worker: usize, parker: &Parker, until: Option<Nanos>) {
-        let timeout = until.map(|until| self.driver.time_until(until));
         match self.driver.try_turn() {
-            None => parker.park(timeout),
+            None => (self.driver).sleep(worker, until, |timeout| parker.park(timeout)),
             Some(mut turning) => {
                 // The deadline itself, and not the sum of a clock and what is left: a timer that is watched already is
                 // not before it.
@@ -53,7 +52,9 @@ impl RuntimeDrive {
                 self.poller_until.store(until.unwrap_or(u64::MAX), Release);
                 // Relaxed: a hint about whom to wake last.
                 self.poller.store(worker, Relaxed);
-                parker.park_in_driver(|| turning.wait(timeout));
+                (self.driver).sleep(worker, until, |timeout| {
+                    parker.park_in_driver(|| turning.wait(timeout));
+                });
                 self.poller.store(NOBODY, Relaxed);
                 // ORDERING: as above.
                 self.poller_until.store(u64::MAX, Release);
@@ -108,7 +109,7 @@ impl Drive for RuntimeDrive {
 
     fn park_aside(&self, worker: usize, parker: &Parker) {
         let until = self.driver.sleeps_until(worker);
-        parker.park(until.map(|until| self.driver.time_until(until)));
+        (self.driver).sleep(worker, until, |timeout| parker.park(timeout));
         self.driver.fire(worker);
     }
 
