@@ -1,6 +1,7 @@
 //! What the runtime says through `tracing`, in a process of its own: the subscriber is global.
 
 use heist::runtime::Builder;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -8,6 +9,9 @@ use tracing::{Event, Level, Metadata, Subscriber};
 
 /// Keeps each event's level and text.
 struct Kept(Mutex<mpsc::Sender<(Level, String)>>);
+
+/// It panics after each.
+static PANICS: AtomicBool = AtomicBool::new(false);
 
 struct Text(String);
 
@@ -33,9 +37,11 @@ impl Subscriber for Kept {
     fn event(&self, event: &Event<'_>) {
         let mut text = Text(String::new());
         event.record(&mut text);
-        let kept = self.0.lock().unwrap();
         // Who no longer listens has heard enough.
-        let _ = kept.send((*event.metadata().level(), text.0));
+        let _ = (self.0.lock().unwrap()).send((*event.metadata().level(), text.0));
+        if PANICS.load(SeqCst) {
+            panic!("a planted panic");
+        }
     }
 
     fn enter(&self, _span: &Id) {}
@@ -57,6 +63,14 @@ fn heard(events: &mpsc::Receiver<(Level, String)>, level: Level) -> String {
 fn stalls_panics_and_heavy_tasks_are_events() {
     let (kept, events) = mpsc::channel();
     tracing::subscriber::set_global_default(Kept(Mutex::new(kept))).unwrap();
+    all_are_told(&events);
+    while events.try_recv().is_ok() {}
+    // A subscriber that panics is not the runtime's to die of.
+    PANICS.store(true, SeqCst);
+    all_are_told(&events);
+}
+
+fn all_are_told(events: &mpsc::Receiver<(Level, String)>) {
     let runtime = Builder::new_multi_thread()
         .worker_threads(2)
         .build()
@@ -71,7 +85,7 @@ fn stalls_panics_and_heavy_tasks_are_events() {
         let _inside = runtime.enter();
         task.spawn(async move { told.lock().unwrap().recv().unwrap() })
     };
-    let stall = heard(&events, Level::WARN);
+    let stall = heard(events, Level::WARN);
     assert!(stall.contains("a poll lasts too long"), "{stall}");
     assert!(stall.contains("name=\"stuck\""), "{stall}");
     assert!(stall.contains("tests/tracing.rs"), "{stall}");
@@ -79,7 +93,7 @@ fn stalls_panics_and_heavy_tasks_are_events() {
     runtime.block_on(stuck).unwrap();
 
     drop(runtime.spawn(async { panic!("nobody listens") }));
-    let panic = heard(&events, Level::ERROR);
+    let panic = heard(events, Level::ERROR);
     assert!(panic.contains("nobody listens"), "{panic}");
 
     // Long polls until it is found out.
@@ -92,6 +106,6 @@ fn stalls_panics_and_heavy_tasks_are_events() {
         }
     });
     runtime.block_on(computes).unwrap();
-    let heavy = heard(&events, Level::DEBUG);
+    let heavy = heard(events, Level::DEBUG);
     assert!(heavy.contains("its polls are long"), "{heavy}");
 }

@@ -27,7 +27,7 @@
 //!   may turn out to compute. What it takes depends on two words; whoever changes one to say that it may looks at the
 //!   other after that, and unparks it if both do.
 //!
-//! Tests: `scheduler/tests/loom.rs`, `tests/it/rescue.rs`.
+//! Tests: `scheduler/tests/loom/spare.rs`, `tests/it/rescue.rs`.
 
 use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
 use crate::sync::{AtomicBool, AtomicU8, AtomicUsize, fence};

@@ -5,18 +5,45 @@ use crate::scheduler::alarm::Alarm;
 use crate::scheduler::idle::Idle;
 use crate::scheduler::park::{Parker, Unpark};
 use crate::scheduler::queue::LocalQueue;
-use crate::scheduler::spare::{Called, Spare};
-use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
+use crate::scheduler::spare::Spare;
+use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use crate::sync::biased::biased;
-use crate::sync::deque::{Injector, Steal};
-use crate::sync::{AtomicUsize, Mutex, fence};
+use crate::sync::{AtomicUsize, fence};
 use crate::task::{Details, Id, JoinError, NewTask, Runnable, Schedule, Weight};
 use loom::sync::Arc;
 use loom::thread;
 
+mod spare;
+
+/// A queue of items that are all alike. It orders no more than the real ones do, whose stand-in (`deque_model.rs`) has a lock
+/// that would take the place of a missing fence.
+struct Queue(AtomicUsize);
+
+impl Queue {
+    fn new() -> Self {
+        Self(AtomicUsize::new(0))
+    }
+
+    fn push(&self) {
+        // ORDERING: Release pairs with the Acquire in `steal`.
+        self.0.fetch_add(1, Release);
+    }
+
+    fn steal(&self) -> bool {
+        let less = |n: usize| n.checked_sub(1);
+        // ORDERING: as above.
+        self.0.fetch_update(Acquire, Relaxed, less).is_ok()
+    }
+
+    fn is_empty(&self) -> bool {
+        // ORDERING: as above.
+        self.0.load(Acquire) == 0
+    }
+}
+
 struct Pool {
     idle: Idle,
-    injector: Injector<u32>,
+    injector: Queue,
     parkers: Vec<Parker>,
 }
 
@@ -26,22 +53,22 @@ impl Pool {
         idle.reset(workers);
         Arc::new(Self {
             idle,
-            injector: Injector::new(),
+            injector: Queue::new(),
             parkers: (0..workers).map(|_| Parker::new()).collect(),
         })
     }
 
     /// As `Home::schedule_remote`.
-    fn push(&self, item: u32) {
-        self.injector.push(item);
+    fn push(&self) {
+        self.injector.push();
         if let Some(worker) = self.idle.after_remote_push(|| None) {
             assert_eq!(self.parkers[worker].unpark(), Unpark::Done);
         }
     }
 
     /// As a worker: takes one item, parking until there is one.
-    fn take(&self, worker: usize) -> u32 {
-        self.take_from(worker, false)
+    fn take(&self, worker: usize) {
+        self.take_from(worker, false);
     }
 
     /// As `Home::wake_after_local_push`.
@@ -51,15 +78,13 @@ impl Pool {
         }
     }
 
-    fn take_from(&self, worker: usize, mut searching: bool) -> u32 {
+    fn take_from(&self, worker: usize, mut searching: bool) {
         loop {
-            if let Steal::Success(item) = self.injector.steal() {
-                if searching && self.idle.stop_searching() && !self.injector.is_empty() {
-                    if let Some(next) = self.idle.after_local_push(1, || None) {
-                        assert_eq!(self.parkers[next].unpark(), Unpark::Done);
-                    }
+            if self.injector.steal() {
+                if searching && self.idle.stop_searching() {
+                    self.wake_peer();
                 }
-                return item;
+                return;
             }
             self.idle.park(worker, searching);
             if self.injector.is_empty() {
@@ -79,8 +104,8 @@ fn push_against_park() {
             let pool = pool.clone();
             thread::spawn(move || pool.take(0))
         };
-        pool.push(7);
-        assert_eq!(worker.join().unwrap(), 7);
+        pool.push();
+        worker.join().unwrap();
     });
 }
 
@@ -95,10 +120,11 @@ fn two_pushes_against_two_parks() {
                 thread::spawn(move || pool.take(worker))
             })
             .collect();
-        pool.push(1);
-        pool.push(2);
-        let sum: u32 = workers.into_iter().map(|w| w.join().unwrap()).sum();
-        assert_eq!(sum, 3);
+        pool.push();
+        pool.push();
+        for worker in workers {
+            worker.join().unwrap();
+        }
     });
 }
 
@@ -124,10 +150,7 @@ fn pushes_against_a_searcher_that_parks() {
                 if stay {
                     pool.wake_peer();
                 }
-                assert!(matches!(pool.injector.steal(), Steal::Success(_)));
-                if searching && pool.idle.stop_searching() {
-                    pool.wake_peer();
-                }
+                pool.take_from(0, searching);
                 let mut n = taken.0.lock();
                 while *n == 0 {
                     n = taken.1.wait(n);
@@ -144,10 +167,72 @@ fn pushes_against_a_searcher_that_parks() {
                 taken.1.notify_one();
             })
         };
-        pool.push(1);
-        pool.push(2);
+        pool.push();
+        pool.push();
         searcher.join().unwrap();
         sleeper.join().unwrap();
+    });
+}
+
+/// [S3]: a worker pushes to its own queue while a peer parks, and looks at the idle word without a fence. Where it misses the
+/// peer it comes to the item itself; whoever takes it is the only one.
+#[test]
+fn push_to_the_own_queue_against_park() {
+    loom::model(|| {
+        let pool = Pool::new(2);
+        let own = Arc::new(Queue::new());
+        let peer = {
+            let (pool, own) = (pool.clone(), own.clone());
+            thread::spawn(move || {
+                pool.idle.park(1, false);
+                pool.parkers[1].park(None);
+                let searching = pool.idle.unpark(1);
+                let taken = own.steal();
+                if searching {
+                    pool.idle.stop_searching();
+                }
+                taken
+            })
+        };
+        own.push();
+        pool.wake_peer();
+        let taken = own.steal();
+        // The end of the runtime.
+        assert_eq!(pool.parkers[1].unpark(), Unpark::Done);
+        assert_ne!(taken, peer.join().unwrap());
+    });
+}
+
+/// [S3]: one that computes does not come to what it pushes, and looks with a fence; a peer that parks looks at its queue, or
+/// is woken, else the model hangs.
+#[test]
+fn push_of_one_that_computes_against_park() {
+    loom::model(|| {
+        let pool = Pool::new(2);
+        let (spare, own) = (Arc::new(Spare::new()), Arc::new(Queue::new()));
+        let peer = {
+            let (pool, spare, own) = (pool.clone(), spare.clone(), own.clone());
+            thread::spawn(move || {
+                let mut taken = false;
+                while !taken {
+                    pool.idle.park(1, false);
+                    if spare.computing() == 0 || own.is_empty() {
+                        pool.parkers[1].park(None);
+                    }
+                    let searching = pool.idle.unpark(1);
+                    taken = own.steal();
+                    if searching {
+                        pool.idle.stop_searching();
+                    }
+                }
+            })
+        };
+        spare.begin();
+        own.push();
+        if let Some(worker) = pool.idle.after_remote_push(|| None) {
+            assert_eq!(pool.parkers[worker].unpark(), Unpark::Done);
+        }
+        peer.join().unwrap();
     });
 }
 
@@ -207,7 +292,7 @@ fn push_against_abandon() {
         let abandoned = Arc::new(AtomicUsize::new(0));
         let drained = Arc::new(AtomicUsize::new(0));
         let drain = |pool: &Pool, drained: &AtomicUsize| {
-            while let Steal::Success(_) = pool.injector.steal() {
+            while pool.injector.steal() {
                 // ORDERING: SeqCst: a test's counter.
                 drained.fetch_add(1, SeqCst);
             }
@@ -215,7 +300,7 @@ fn push_against_abandon() {
         let pusher = {
             let (pool, abandoned, drained) = (pool.clone(), abandoned.clone(), drained.clone());
             thread::spawn(move || {
-                pool.injector.push(1);
+                pool.injector.push();
                 fence(SeqCst);
                 // ORDERING: as in `Home::schedule_remote`.
                 if abandoned.load(SeqCst) == 1 {
@@ -230,302 +315,6 @@ fn push_against_abandon() {
         pusher.join().unwrap();
         // ORDERING: SeqCst: a test's counter.
         assert_eq!(drained.load(SeqCst), 1);
-    });
-}
-
-/// [W1]: the last regular worker begins to compute while the spare goes to rest: the spare stays
-/// awake, or is woken; else the model hangs.
-#[test]
-fn call_against_rest() {
-    loom::model(|| {
-        let spare = Arc::new(Spare::new());
-        let parker = Arc::new(Parker::new());
-        // It has been born and works.
-        assert_eq!(spare.call(), Called::Start);
-        let resting = {
-            let (spare, parker) = (spare.clone(), parker.clone());
-            thread::spawn(move || {
-                // As `rest`, with one regular worker.
-                spare.announce_rest();
-                if spare.computing() < 1 {
-                    parker.park(None);
-                }
-                spare.announce_work();
-            })
-        };
-        // As `run_heavy`.
-        assert_eq!(spare.begin(), 1);
-        if spare.call() == Called::Unpark {
-            assert_eq!(parker.unpark(), Unpark::Done);
-        }
-        resting.join().unwrap();
-        spare.end();
-        assert_eq!(spare.computing(), 0);
-    });
-}
-
-/// [W3]: two tasks are pushed by those who rely on the spare while it falls asleep: it finds both; else
-/// the model hangs.
-#[test]
-fn push_against_spare_sleep() {
-    loom::model(|| {
-        let spare = Arc::new(Spare::new());
-        let parker = Arc::new(Parker::new());
-        let queued = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
-        let push = {
-            let (spare, parker, queued) = (spare.clone(), parker.clone(), queued.clone());
-            move |at: usize| {
-                // Relaxed: the fence is what is modelled; as `wake_after_remote_push`.
-                queued[at].fetch_add(1, Relaxed);
-                fence(SeqCst);
-                if spare.wants_wake() {
-                    assert_eq!(parker.unpark(), Unpark::Done);
-                }
-            }
-        };
-        let other = {
-            let push = push.clone();
-            thread::spawn(move || push(1))
-        };
-        let working = thread::spawn(move || {
-            // As `park_spare`, in a loop.
-            let mut left = 2;
-            loop {
-                spare.announce_sleep();
-                let found = queued.iter().map(|at| at.swap(0, Relaxed)).sum::<usize>();
-                left -= found;
-                if left == 0 {
-                    break;
-                }
-                if found == 0 {
-                    parker.park(None);
-                }
-                spare.announce_wake();
-            }
-        });
-        push(0);
-        other.join().unwrap();
-        working.join().unwrap();
-    });
-}
-
-/// [W4]: another spare is put in charge while the one before falls asleep and a task is pushed: the task is
-/// found by either; else the model hangs.
-#[test]
-fn push_against_change_of_spare() {
-    loom::model(|| {
-        let spare = Arc::new(Spare::new());
-        let parkers = Arc::new([Parker::new(), Parker::new()]);
-        let queued = Arc::new(AtomicUsize::new(0));
-        let found = Arc::new(AtomicUsize::new(0));
-        let works = {
-            let (spare, parkers) = (spare.clone(), parkers.clone());
-            let (queued, found) = (queued.clone(), found.clone());
-            move |place: usize| {
-                // As `step` and `park_spare`.
-                while found.load(Relaxed) == 0 {
-                    if spare.in_charge() != place {
-                        break;
-                    }
-                    spare.announce_sleep();
-                    let seen = queued.swap(0, Relaxed) == 1;
-                    if !seen {
-                        parkers[place].park(None);
-                    }
-                    spare.announce_wake();
-                    let in_charge = spare.in_charge();
-                    if in_charge != place {
-                        assert_eq!(parkers[in_charge].unpark(), Unpark::Done);
-                    }
-                    if seen {
-                        found.store(1, Relaxed);
-                        // The end of the model, for whoever sleeps.
-                        parkers.iter().for_each(|parker| {
-                            assert_eq!(parker.unpark(), Unpark::Done);
-                        });
-                    }
-                }
-            }
-        };
-        let before = {
-            let works = works.clone();
-            thread::spawn(move || works(0))
-        };
-        let pusher = {
-            let (spare, parkers) = (spare.clone(), parkers.clone());
-            thread::spawn(move || {
-                // Relaxed: the fence is what is modelled; as `wake_after_remote_push`.
-                queued.fetch_add(1, Relaxed);
-                fence(SeqCst);
-                if spare.wants_wake() {
-                    let in_charge = spare.in_charge();
-                    assert_eq!(parkers[in_charge].unpark(), Unpark::Done);
-                }
-            })
-        };
-        // As `replace_spare`; the new one begins in this thread.
-        spare.put_in_charge(1);
-        assert_eq!(parkers[0].unpark(), Unpark::Done);
-        works(1);
-        before.join().unwrap();
-        pusher.join().unwrap();
-        assert_eq!(found.load(Relaxed), 1);
-    });
-}
-
-/// [W4]: a spare that stands aside is put in charge again as it leaves: it goes on, or the thread that is started for it
-/// where nobody seems to play it does, or the next call starts one. Nobody takes it for working while no thread plays it.
-#[test]
-fn a_spare_that_leaves_against_being_put_in_charge_again() {
-    loom::model(|| {
-        let spare = Arc::new(Spare::new());
-        // The second one stood aside, so it is among the free ones; its thread has the core.
-        let free = Arc::new(Mutex::new(vec![1]));
-        let core = Arc::new(Mutex::new(None));
-        let leaving = {
-            let (spare, free, core) = (spare.clone(), free.clone(), core.clone());
-            thread::spawn(move || {
-                // As `step` and the end of `run`.
-                if spare.in_charge() == 1 {
-                    return true;
-                }
-                *core.lock() = Some(());
-                // As `spare_is_free`.
-                let mut free = free.lock();
-                if spare.in_charge() != 1 {
-                    if !free.contains(&1) {
-                        free.push(1);
-                    }
-                } else if core.lock().is_some() {
-                    spare.stillborn();
-                }
-                false
-            })
-        };
-        // As `replace_spare`.
-        let started = {
-            let mut free = free.lock();
-            assert_eq!(free.pop(), Some(1));
-            spare.put_in_charge(1);
-            let is_unplayed = core.lock().is_some();
-            is_unplayed.then(|| thread::spawn(move || core.lock().take().is_some()))
-        };
-        let started = started.is_some_and(|started| started.join().unwrap());
-        let plays = [leaving.join().unwrap(), started];
-        assert_ne!(plays, [true, true], "one core");
-        assert!(plays.contains(&true) || spare.call() == Called::Start);
-    });
-}
-
-/// [W4]: one that is about to stand by is dismissed: it leaves, or the model hangs.
-#[test]
-fn standing_by_against_dismissal() {
-    loom::model(|| {
-        let (spare, parker) = (Arc::new(Spare::new()), Arc::new(Parker::new()));
-        let free = Arc::new(Mutex::new(Vec::new()));
-        spare.set_stands_by(true);
-        let standing = {
-            let (spare, free, parker) = (spare.clone(), free.clone(), parker.clone());
-            // As `stand_aside`, for one without timers.
-            thread::spawn(move || {
-                while spare.stands_by() {
-                    free.lock().push(1);
-                    if spare.stands_by() {
-                        parker.park(None);
-                    }
-                }
-            })
-        };
-        // As `dismiss_standing_by`.
-        spare.set_stands_by(false);
-        for _ in &*free.lock() {
-            assert_eq!(parker.unpark(), Unpark::Done);
-        }
-        standing.join().unwrap();
-    });
-}
-
-/// As `park_spare`.
-fn asleep_until_it_takes_heavy(spare: &Arc<Spare>, parker: &Arc<Parker>) -> thread::JoinHandle<()> {
-    let (spare, parker) = (spare.clone(), parker.clone());
-    thread::spawn(move || {
-        while !spare.takes_heavy() {
-            spare.announce_sleep();
-            if !spare.takes_heavy() {
-                parker.park(None);
-            }
-            spare.announce_wake();
-        }
-    })
-}
-
-/// [W5]: the spare falls asleep while the monitor lets it take what is heavy: it does, or the model hangs.
-#[test]
-fn taking_heavy_against_sleep() {
-    loom::model(|| {
-        let (spare, parker) = (Arc::new(Spare::new()), Arc::new(Parker::new()));
-        spare.set_has_another(true);
-        let sleeping = asleep_until_it_takes_heavy(&spare, &parker);
-        // As `let_spare_take_heavy`.
-        if spare.set_takes_heavy(true) {
-            assert_eq!(parker.unpark(), Unpark::Done);
-        }
-        sleeping.join().unwrap();
-    });
-}
-
-/// [W5]: the same where the other spare, without which it takes nothing, comes free meanwhile.
-#[test]
-fn taking_heavy_against_another_that_comes_free() {
-    loom::model(|| {
-        let (spare, parker) = (Arc::new(Spare::new()), Arc::new(Parker::new()));
-        let sleeping = asleep_until_it_takes_heavy(&spare, &parker);
-        let freed = {
-            let (spare, parker) = (spare.clone(), parker.clone());
-            // As `spare_is_free`.
-            thread::spawn(move || {
-                spare.set_has_another(true);
-                if spare.takes_heavy() {
-                    assert_eq!(parker.unpark(), Unpark::Done);
-                }
-            })
-        };
-        // As `let_spare_take_heavy`.
-        if spare.set_takes_heavy(true) {
-            assert_eq!(parker.unpark(), Unpark::Done);
-        }
-        freed.join().unwrap();
-        sleeping.join().unwrap();
-    });
-}
-
-/// [W2]: the spare leaves the driver while a regular worker parks: the worker gets the driver at
-/// once, or is sent there; else the model hangs.
-#[test]
-fn driver_handed_on_against_park() {
-    loom::model(|| {
-        let pool = Pool::new(1);
-        let driver = Arc::new(crate::sync::Mutex::new(()));
-        let held = driver.try_lock().expect("nobody else is here yet");
-        let regular = {
-            let (pool, driver) = (pool.clone(), driver.clone());
-            thread::spawn(move || {
-                loop {
-                    pool.idle.park(0, false);
-                    if driver.try_lock().is_some() {
-                        break;
-                    }
-                    pool.parkers[0].park(None);
-                    pool.idle.unpark(0);
-                }
-            })
-        };
-        // As the end of a wait, and `rest` with `man_the_driver`.
-        drop(held);
-        if let Some(worker) = pool.idle.any_sleeper() {
-            assert_eq!(pool.parkers[worker].unpark(), Unpark::Done);
-        }
-        regular.join().unwrap();
     });
 }
 
