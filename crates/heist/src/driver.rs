@@ -17,7 +17,7 @@
 //!
 //! Tests: `driver/tests/`.
 
-mod lead;
+pub(crate) mod lead;
 pub(crate) mod registration;
 pub(crate) mod source;
 pub(crate) mod sys;
@@ -29,7 +29,7 @@ mod tests;
 use crate::clock::{Clock, Nanos};
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, CachePadded, Mutex, MutexGuard};
-use lead::Lead;
+use lead::{Lead, Until};
 use slab::Slab;
 use source::{Readiness, Source};
 use std::fmt;
@@ -279,43 +279,39 @@ impl Driver {
     }
 
     /// Until when a wheel's owner may sleep. `None`: until woken.
-    pub(crate) fn sleeps_until(&self, wheel: usize) -> Option<Nanos> {
+    pub(crate) fn sleeps_until(&self, wheel: usize) -> Option<Until> {
         let now = self.clock.nanos();
-        let wait = self.timers[wheel].wait(now)?;
-        Some(now.saturating_add(wait))
+        let timers = &self.timers[wheel];
+        Some(Until {
+            moment: now.saturating_add(timers.wait(now)?),
+            is_thick: timers.are_thick(now),
+        })
     }
 
     /// Until when someone may sleep who looks after every wheel.
-    pub(crate) fn all_sleep_until(&self) -> Option<Nanos> {
-        let deadlines = self.timers.iter();
-        deadlines.filter_map(|timers| timers.next_deadline()).min()
+    pub(crate) fn all_sleep_until(&self) -> Option<Until> {
+        let now = self.clock.nanos();
+        let until = |timers: &CachePadded<Arc<Timers>>| {
+            Some(Until {
+                moment: timers.next_deadline()?,
+                is_thick: timers.are_thick(now),
+            })
+        };
+        let all = self.timers.iter().filter_map(until);
+        all.min_by_key(|until| until.moment)
     }
 
-    /// Has a wheel's owner block until then, or until something comes. It asks to be woken a little before, since it is woken
-    /// late, and waits for the rest here; but not where timers come thick, of which the more fire at once the later it is.
+    /// Has a wheel's owner block until then, or until something comes, which `block` says.
     pub(crate) fn sleep(
         &self,
         wheel: usize,
-        until: Option<Nanos>,
-        block: impl FnOnce(Option<Duration>),
+        until: Option<Until>,
+        block: impl FnOnce(Option<Duration>) -> bool,
     ) {
-        let Some(until) = until else {
-            return block(None);
-        };
-        let timers = &self.timers[wheel];
-        let now = self.clock.nanos();
-        let wait = until.saturating_sub(now);
-        let asked = match timers.are_thick(now) {
-            true => wait,
-            false => wait - timers.lead.of(wait),
-        };
-        block(Some(Duration::from_nanos(asked)));
-        let woken = self.clock.nanos();
-        // Else something came.
-        if let Some(late) = woken.checked_sub(now + asked) {
-            timers.lead.note(late);
-            while self.clock.nanos() < until {
-                std::hint::spin_loop();
+        match until {
+            Some(until) => self.timers[wheel].lead.sleep(&self.clock, until, block),
+            None => {
+                block(None);
             }
         }
     }
@@ -391,11 +387,12 @@ pub(crate) struct Turning<'a> {
 }
 
 impl Turning<'_> {
-    /// Waits for events; `Some(ZERO)` only looks.
-    pub(crate) fn wait(&mut self, timeout: Option<Duration>) {
+    /// Waits for events; `Some(ZERO)` only looks. `true`: something came, be it that the wait was interrupted, as far as the
+    /// poller tells.
+    pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> bool {
         let waited = self.driver.poller.wait(&mut self.turn.events, timeout);
         // The poller fails only when its descriptor is bad: nothing could go on.
-        waited.unwrap_or_else(|error| panic!("waiting for IO events failed: {error}"));
+        waited.unwrap_or_else(|error| panic!("waiting for IO events failed: {error}"))
     }
 
     /// Marks what came, gives the turn up, and wakes who waits. Answers how many events there were.

@@ -1,8 +1,8 @@
 //! Where the scheduler meets the driver: how a worker parks.
 
 use crate::blocking::Pool;
-use crate::clock::Nanos;
 use crate::driver::Driver;
+use crate::driver::lead::Until;
 use crate::scheduler::park::Parker;
 use crate::scheduler::{Drive, Parked};
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -42,18 +42,20 @@ impl RuntimeDrive {
     }
 
     /// Blocks in the poller if nobody else is there, else on the parker.
-    fn block(&self, worker: usize, parker: &Parker, until: Option<Nanos>) {
+    fn block(&self, worker: usize, parker: &Parker, until: Option<Until>) {
         match self.driver.try_turn() {
             None => (self.driver).sleep(worker, until, |timeout| parker.park(timeout)),
             Some(mut turning) => {
                 // The deadline itself, and not the sum of a clock and what is left: a timer that is watched already is
                 // not before it.
                 // ORDERING: Release pairs with the Acquire in `entrust_timers`.
-                self.poller_until.store(until.unwrap_or(u64::MAX), Release);
+                let moment = until.map_or(u64::MAX, |until| until.moment);
+                self.poller_until.store(moment, Release);
                 // Relaxed: a hint about whom to wake last.
                 self.poller.store(worker, Relaxed);
                 (self.driver).sleep(worker, until, |timeout| {
-                    parker.park_in_driver(|| turning.wait(timeout));
+                    let mut came = false;
+                    parker.park_in_driver(|| came = turning.wait(timeout)) || came
                 });
                 self.poller.store(NOBODY, Relaxed);
                 // ORDERING: as above.

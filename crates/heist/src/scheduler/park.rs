@@ -54,10 +54,10 @@ impl Parker {
         taken.is_ok()
     }
 
-    /// Blocks on the condition variable until the token comes or the timeout passes.
-    pub(crate) fn park(&self, timeout: Option<Duration>) {
+    /// Blocks on the condition variable until the token comes or the timeout passes. `true`: it came.
+    pub(crate) fn park(&self, timeout: Option<Duration>) -> bool {
         if self.take_token() {
-            return;
+            return true;
         }
         let mut guard = self.lock.lock();
         // ORDERING: AcqRel: we announce where we block before we block, [P2].
@@ -66,8 +66,7 @@ impl Parker {
             .compare_exchange(EMPTY, ON_CONDVAR, AcqRel, Acquire);
         if announced.is_err() {
             // The token came meanwhile.
-            self.take_token();
-            return;
+            return self.take_token();
         }
         loop {
             let timed_out = match timeout {
@@ -82,19 +81,18 @@ impl Parker {
                 }
             };
             if self.take_token() {
-                return;
+                return true;
             }
             if timed_out {
                 // ORDERING: Acquire: a token that came just now is taken with what it publishes.
-                self.state.swap(EMPTY, Acquire);
-                return;
+                return self.state.swap(EMPTY, Acquire) == NOTIFIED;
             }
         }
     }
 
     /// Blocks in `wait`, which an unparker interrupts through the driver. Not called at all if the
-    /// token is there.
-    pub(crate) fn park_in_driver(&self, wait: impl FnOnce()) {
+    /// token is there. `true`: it is, or came meanwhile.
+    pub(crate) fn park_in_driver(&self, wait: impl FnOnce()) -> bool {
         // ORDERING: AcqRel: we announce where we block before we block, [P2].
         let announced = self
             .state
@@ -103,7 +101,7 @@ impl Parker {
             wait();
         }
         // ORDERING: Acquire: pairs with the swap in `unpark`; the token, if any, is taken.
-        self.state.swap(EMPTY, Acquire);
+        self.state.swap(EMPTY, Acquire) == NOTIFIED
     }
 
     /// Leaves the token, and wakes the worker if it blocks here.

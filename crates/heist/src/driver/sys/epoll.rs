@@ -113,10 +113,12 @@ impl Poller {
         Ok(())
     }
 
-    /// Waits for events; being interrupted by a signal is an empty answer.
-    pub(crate) fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
+    /// Waits for events. `true`: something came, a notification or a signal included.
+    pub(crate) fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<bool> {
         events.0.clear();
+        let mut came = false;
         let mut add = |token: u64, flags: EventFlags| {
+            came = true;
             if token != NOTIFIER {
                 events.0.push((token, readiness(flags)));
             }
@@ -128,9 +130,9 @@ impl Poller {
                 Ok(records) => {
                     let flags = |record: &Record| EventFlags::from_bits_retain(record.events);
                     records.for_each(|record| add(record.u64, flags(&record)));
-                    return Ok(());
+                    return Ok(came);
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(true),
                 // Unknown to the kernel, or to a sandbox; what else may be wrong, the call below tells.
                 Err(_) => self.is_coarse.store(true, Relaxed),
             }
@@ -143,9 +145,9 @@ impl Poller {
             Ok((taken, _)) => {
                 let taken = taken.iter();
                 taken.for_each(|event| add(event.data.u64(), event.flags));
-                Ok(())
+                Ok(came)
             }
-            Err(Errno::INTR) => Ok(()),
+            Err(Errno::INTR) => Ok(true),
             Err(error) => Err(error.into()),
         }
     }

@@ -87,12 +87,12 @@ impl Poller {
         self.0.delete(source)
     }
 
-    /// Waits for events.
-    pub(crate) fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
+    /// Waits for events. `true`: something came, or a signal; a notification is not told from nothing.
+    pub(crate) fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<bool> {
         events.0.clear();
         match self.0.wait(&mut events.0, timeout) {
-            Ok(_) => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+            Ok(n) => Ok(n > 0),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(true),
             Err(error) => Err(error),
         }
     }

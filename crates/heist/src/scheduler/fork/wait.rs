@@ -120,9 +120,12 @@ impl Seat {
         if !job.announce_wait() {
             return;
         }
+        let park = || {
+            self.parker.park(None);
+        };
         match self.home() {
-            Some(home) => aside(home, || self.parker.park(None)),
-            None => self.parker.park(None),
+            Some(home) => aside(home, park),
+            None => park(),
         }
     }
 }
