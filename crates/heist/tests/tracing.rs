@@ -1,6 +1,6 @@
 //! What the runtime says through `tracing`, in a process of its own: the subscriber is global.
 
-use heist::runtime::Builder;
+use heist::runtime::{Builder, Runtime};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
 use tracing::field::{Field, Visit};
@@ -59,28 +59,32 @@ fn heard(events: &mpsc::Receiver<(Level, String)>, level: Level) -> String {
     }
 }
 
+/// Two of each: after a subscriber that panics at the first one, somebody must be left for the second.
 #[test]
 fn stalls_panics_and_heavy_tasks_are_events() {
     let (kept, events) = mpsc::channel();
     tracing::subscriber::set_global_default(Kept(Mutex::new(kept))).unwrap();
-    all_are_told(&events);
-    while events.try_recv().is_ok() {}
-    // A subscriber that panics is not the runtime's to die of.
-    PANICS.store(true, SeqCst);
-    all_are_told(&events);
+    for panics in [false, true] {
+        PANICS.store(panics, SeqCst);
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .build()
+            .unwrap();
+        for _ in 0..2 {
+            a_stall_is_told(&runtime, &events);
+            a_panic_is_told(&runtime, &events);
+        }
+        a_heavy_task_is_told(&runtime, &events);
+        drop(runtime);
+        while events.try_recv().is_ok() {}
+    }
 }
 
-fn all_are_told(events: &mpsc::Receiver<(Level, String)>) {
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(2)
-        .build()
-        .unwrap();
-
-    // It blocks until the stall has been told.
+/// It lasts until it has been told.
+fn a_stall_is_told(runtime: &Runtime, events: &mpsc::Receiver<(Level, String)>) {
     let (tell, told) = mpsc::channel::<()>();
     let told = Arc::new(Mutex::new(told));
     let stuck = {
-        let told = told.clone();
         let task = heist::task::Builder::new().name("stuck");
         let _inside = runtime.enter();
         task.spawn(async move { told.lock().unwrap().recv().unwrap() })
@@ -91,12 +95,16 @@ fn all_are_told(events: &mpsc::Receiver<(Level, String)>) {
     assert!(stall.contains("tests/tracing.rs"), "{stall}");
     tell.send(()).unwrap();
     runtime.block_on(stuck).unwrap();
+}
 
+fn a_panic_is_told(runtime: &Runtime, events: &mpsc::Receiver<(Level, String)>) {
     drop(runtime.spawn(async { panic!("nobody listens") }));
     let panic = heard(events, Level::ERROR);
     assert!(panic.contains("nobody listens"), "{panic}");
+}
 
-    // Long polls until it is found out.
+/// Long polls until it is found out.
+fn a_heavy_task_is_told(runtime: &Runtime, events: &mpsc::Receiver<(Level, String)>) {
     let computes = runtime.spawn(async {
         let runtime = heist::runtime::Handle::current();
         while runtime.metrics().found_heavy == 0 {

@@ -174,35 +174,6 @@ fn pushes_against_a_searcher_that_parks() {
     });
 }
 
-/// [S3]: a worker pushes to its own queue while a peer parks, and looks at the idle word without a fence. Where it misses the
-/// peer it comes to the item itself; whoever takes it is the only one.
-#[test]
-fn push_to_the_own_queue_against_park() {
-    loom::model(|| {
-        let pool = Pool::new(2);
-        let own = Arc::new(Queue::new());
-        let peer = {
-            let (pool, own) = (pool.clone(), own.clone());
-            thread::spawn(move || {
-                pool.idle.park(1, false);
-                pool.parkers[1].park(None);
-                let searching = pool.idle.unpark(1);
-                let taken = own.steal();
-                if searching {
-                    pool.idle.stop_searching();
-                }
-                taken
-            })
-        };
-        own.push();
-        pool.wake_peer();
-        let taken = own.steal();
-        // The end of the runtime.
-        assert_eq!(pool.parkers[1].unpark(), Unpark::Done);
-        assert_ne!(taken, peer.join().unwrap());
-    });
-}
-
 /// [S3]: one that computes does not come to what it pushes, and looks with a fence; a peer that parks looks at its queue, or
 /// is woken, else the model hangs.
 #[test]
