@@ -14,8 +14,11 @@ mod work;
 use app::App;
 use heist::net::TcpListener;
 use heist::runtime::{Builder, Handle};
+#[cfg(unix)]
+use heist::signal::{SignalKind, signal};
 use server::Server;
 use std::error::Error;
+use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -99,8 +102,10 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
 async fn serve(address: SocketAddr) -> Result<ExitCode, Box<dyn Error>> {
     let app = Arc::new(App::new(Handle::current()));
     let server = Server::start(TcpListener::bind(address).await?, app)?;
+    // Before anyone is told the address, so that no Ctrl-C finds its default action still in force.
+    let interrupted = interrupt()?;
     println!("serving on http://{} until Ctrl-C", server.address());
-    interrupted().await?;
+    interrupted.await;
     println!("stopping: no new connections, finishing what is in flight");
     let drained = server.stop(GRACE).await;
     println!("{drained}");
@@ -111,15 +116,19 @@ async fn serve(address: SocketAddr) -> Result<ExitCode, Box<dyn Error>> {
     })
 }
 
+/// Listens for Ctrl-C from now on.
 #[cfg(unix)]
-async fn interrupted() -> std::io::Result<()> {
-    heist::signal::ctrl_c().await
+fn interrupt() -> io::Result<impl Future<Output = ()>> {
+    let mut interrupts = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        interrupts.recv().await;
+    })
 }
 
 /// Where the runtime knows no signals yet, Ctrl-C ends the process on the spot.
 #[cfg(not(unix))]
-async fn interrupted() -> std::io::Result<()> {
-    std::future::pending().await
+fn interrupt() -> io::Result<impl Future<Output = ()>> {
+    Ok(std::future::pending())
 }
 
 /// Serves and is its own crowd.
