@@ -8,9 +8,10 @@
 //! task stays blocked.
 //!
 //! It backs off while nothing is amiss, and sleeps without a timeout once every worker has been
-//! parked for a while (`scheduler/alarm.rs`): an idle process is not woken by it.
+//! parked for a while (`scheduler/alarm.rs`): an idle process is not woken by it. It does not wake when a timer is about to
+//! wake the thread in the driver: one of the two would be in the other's way.
 //!
-//! Tests: `tests/it/rescue.rs`.
+//! Tests: below, and `tests/it/rescue.rs`.
 
 mod load;
 
@@ -33,6 +34,8 @@ const MIN_PERIOD: Duration = Duration::from_millis(1);
 const MAX_PERIOD: Duration = Duration::from_millis(4);
 /// The least between two looks.
 const MIN_LOOK: Duration = Duration::from_micros(100);
+/// How far from a wake in the driver that is known in advance: the two take some 20 µs each, and are late by 50.
+const APART: Duration = Duration::from_micros(150);
 /// From how long a poll on it may be blocked, and for how long it is watched then whether anything computes.
 const BLOCKED: Duration = Duration::from_millis(100);
 /// Looks without a long poll after which nothing is amiss: where one was, more will follow.
@@ -74,8 +77,13 @@ pub(crate) fn run(shared: &Arc<Shared>, hook: Option<&StallHook>) {
                 }
             });
         }
-        if let Some(left) = others.look(scale.ticks(), shared.home.idle.awake()) {
-            shared.room.set(left);
+        let idle = &shared.home.idle;
+        let awake = idle.awake();
+        // Where nobody sleeps, nobody asks.
+        if awake < idle.workers() {
+            if let Some(left) = others.look(scale.ticks(), awake) {
+                shared.room.set(left);
+            }
         }
         if !shared.home.any_computes() {
             shared.dismiss_spare();
@@ -107,7 +115,18 @@ pub(crate) fn run(shared: &Arc<Shared>, hook: Option<&StallHook>) {
         };
         // A poll that is under way is looked at again when it is too long.
         let next_look = Duration::from_nanos(scale.nanos(watch.next_look)).max(MIN_LOOK);
-        shared.alarm.sleep(period.min(next_look));
+        let wait = period.min(next_look);
+        shared.alarm.sleep(apart(wait, shared.drive.wakes_in()));
+    }
+}
+
+/// How long to sleep so as not to wake beside the thread that blocks in the driver, which wakes in `driver`. Where all
+/// processors are busy one of the two would take the other's in the midst of what it does, and after that the kernel gives
+/// it to a worker, until its next tick.
+fn apart(wait: Duration, driver: Option<Duration>) -> Duration {
+    match driver {
+        Some(driver) if wait.abs_diff(driver) < APART => driver + APART,
+        _ => wait,
     }
 }
 
@@ -286,5 +305,30 @@ impl Blocked {
         self.answer = since <= 2 * self.limit && all_busy.all(|busy| busy < enough);
         (self.read_at, self.read) = (now, read);
         self.answer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{APART, apart};
+    use std::time::Duration;
+
+    const TICK: Duration = Duration::from_nanos(1);
+
+    #[test]
+    fn it_wakes_well_before_the_driver_or_well_after_it() {
+        let wait = 4 * APART;
+        for (driver, slept) in [
+            (None, wait),
+            (Some(Duration::MAX), wait),
+            (Some(wait + APART), wait),
+            (Some(wait + APART - TICK), wait + 2 * APART - TICK),
+            (Some(wait), wait + APART),
+            (Some(wait - APART + TICK), wait + TICK),
+            (Some(wait - APART), wait),
+            (Some(Duration::ZERO), wait),
+        ] {
+            assert_eq!(apart(wait, driver), slept, "{driver:?}");
+        }
     }
 }

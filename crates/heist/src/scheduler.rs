@@ -96,6 +96,9 @@ pub(crate) trait Drive: Send + Sync + 'static {
     /// Interrupts the thread that blocks in the driver.
     fn notify(&self);
 
+    /// How long until the thread that blocks in the driver wakes by itself, if it is known to.
+    fn wakes_in(&self) -> Option<Duration>;
+
     /// The worker that blocks in the driver now, who is woken last.
     fn poller(&self) -> Option<usize>;
 }

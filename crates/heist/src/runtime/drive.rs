@@ -1,4 +1,9 @@
 //! Where the scheduler meets the driver: how a worker parks.
+//!
+//! Tests: `runtime/drive/tests.rs`.
+
+#[cfg(test)]
+mod tests;
 
 use crate::blocking::Pool;
 use crate::driver::Driver;
@@ -147,6 +152,17 @@ impl Drive for RuntimeDrive {
 
     fn notify(&self) {
         self.driver.notify();
+    }
+
+    fn wakes_in(&self) -> Option<Duration> {
+        // Relaxed: a hint.
+        match self.poller_until.load(Relaxed) {
+            u64::MAX => None,
+            until => {
+                let left = until.saturating_sub(self.driver.clock().nanos());
+                Some(Duration::from_nanos(left))
+            }
+        }
     }
 
     fn poller(&self) -> Option<usize> {

@@ -55,7 +55,7 @@ pub(crate) struct Shared {
     /// So many of the spares have ever been in charge; others run nothing. Written by the monitor; who reads an
     /// old value misses one that has nothing queued yet.
     spares_used: AtomicUsize,
-    pub(super) drive: Arc<dyn Drive>,
+    pub(crate) drive: Arc<dyn Drive>,
     pub(super) roles: Arc<dyn Roles>,
     pub(super) panic_hook: PanicHook,
     /// `Policy::event_interval` in ticks.

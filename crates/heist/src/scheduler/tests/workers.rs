@@ -64,6 +64,10 @@ impl Drive for Arc<Events> {
 
     fn notify(&self) {}
 
+    fn wakes_in(&self) -> Option<Duration> {
+        None
+    }
+
     fn poller(&self) -> Option<usize> {
         self.has_peer.load(SeqCst).then_some(1)
     }

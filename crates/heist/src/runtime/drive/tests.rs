@@ -1,0 +1,45 @@
+//! What the drive tells of whoever blocks in the driver.
+
+use super::RuntimeDrive;
+use crate::clock::Clock;
+use crate::driver::Driver;
+use crate::scheduler::Drive;
+use crate::scheduler::park::{Parker, Unpark};
+use std::task::Waker;
+use std::time::Duration;
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+#[test]
+fn it_tells_when_whoever_blocks_there_wakes() {
+    let driver = Driver::new(Clock::real(), 1).unwrap();
+    let drive = RuntimeDrive::new(driver.clone());
+    let parker = Parker::new();
+    // While somebody blocks there; from when on, `blocks` says.
+    let told = |blocks: fn(&RuntimeDrive) -> bool| {
+        std::thread::scope(|scope| {
+            scope.spawn(|| drive.park(0, false, &parker));
+            while !blocks(&drive) {
+                std::thread::yield_now();
+            }
+            let told = drive.wakes_in();
+            if let Unpark::NotifyDriver = parker.unpark() {
+                drive.notify();
+            }
+            told
+        })
+    };
+    assert_eq!(drive.wakes_in(), None, "nobody does");
+    assert_eq!(
+        told(|drive| drive.poller().is_some()),
+        None,
+        "no timer is armed"
+    );
+    let begun = driver.clock().nanos();
+    let hour = HOUR.as_nanos() as u64;
+    let _armed = driver.timers(0).arm(begun + hour, Waker::noop().clone());
+    let left = told(|drive| drive.wakes_in().is_some()).unwrap();
+    let passed = Duration::from_nanos(driver.clock().nanos() - begun);
+    assert!(left <= HOUR && left >= HOUR - passed, "{left:?}");
+    assert_eq!(drive.wakes_in(), None, "nobody does any more");
+}
