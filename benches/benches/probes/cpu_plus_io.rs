@@ -4,6 +4,7 @@
 //! 5 ms in its connection's own task, and what counts is the latency of the others. In both, the work is done where it
 //! comes up, unless a row's name says where else.
 
+mod alone;
 mod by_hand;
 
 use crate::{microseconds, milliseconds};
@@ -94,7 +95,7 @@ async fn run<C: Contender>(
     duration: Duration,
     result: u64,
     n_jobs: usize,
-) -> io::Result<(Vec<Duration>, u64)> {
+) -> io::Result<(Vec<Duration>, Sample)> {
     let (listener, address) = C::listen().await?;
     let mut clients = Vec::new();
     for _ in 0..CONNECTIONS {
@@ -103,6 +104,7 @@ async fn run<C: Contender>(
         C::detach(runtime.spawn(serve(runtime, stream, result)));
         clients.push(client);
     }
+    let watch = Stopwatch::start();
     let stop = Arc::new(AtomicBool::new(false));
     let jobs: Vec<_> = (0..n_jobs)
         .map(|_| runtime.spawn(jobs(runtime, result, Arc::clone(&stop))))
@@ -127,18 +129,17 @@ async fn run<C: Contender>(
     for job in jobs {
         done += job.await;
     }
-    Ok((latencies, done))
+    Ok((latencies, watch.stop(done)))
 }
 
 fn measure<C: Contender>(options: &Options, n_jobs: usize) -> Outcome {
     let runtime = C::with_workers(options.workers);
     let duration = duration(options);
     let result = cpu::burn(JOB);
-    let watch = Stopwatch::start();
-    let (latencies, done) = runtime
+    let (latencies, sample) = runtime
         .on_a_worker(async move { run(runtime, duration, result, n_jobs).await })
         .map_err(|error| error.to_string())?;
-    outcome(latencies, watch.stop(done), n_jobs > 0)
+    outcome(latencies, sample, n_jobs > 0)
 }
 
 fn duration(options: &Options) -> Duration {
@@ -209,7 +210,7 @@ pub(crate) fn cases() -> [Case; 2] {
             ],
             entries: [
                 entries!(beside_jobs),
-                vec![by_hand::FLOOR, by_hand::NICE_FLOOR],
+                vec![by_hand::FLOOR, by_hand::NICE_FLOOR, alone::RAYON],
             ]
             .concat(),
         },

@@ -75,11 +75,11 @@ fn exchange(pairs: &mut [(TcpStream, TcpStream)], end: Instant) -> io::Result<Ve
 
 fn run(options: &Options, begin_to_compute: fn() -> io::Result<()>) -> Outcome {
     let result = cpu::burn(JOB);
-    let watch = Stopwatch::start();
     let measured = || -> io::Result<_> {
         let mut pairs = (0..CONNECTIONS)
             .map(|_| pair())
             .collect::<io::Result<Vec<_>>>()?;
+        let watch = Stopwatch::start();
         let stop = AtomicBool::new(false);
         let compute = || -> io::Result<u64> {
             begin_to_compute()?;
@@ -97,9 +97,9 @@ fn run(options: &Options, begin_to_compute: fn() -> io::Result<()>) -> Outcome {
             for thread in computing {
                 done += thread.join().expect("it only computes")?;
             }
-            Ok((latencies?, done))
+            Ok((latencies?, watch.stop(done)))
         })
     };
-    let (latencies, done) = measured().map_err(|error| error.to_string())?;
-    outcome(latencies, watch.stop(done), true)
+    let (latencies, sample) = measured().map_err(|error| error.to_string())?;
+    outcome(latencies, sample, true)
 }
