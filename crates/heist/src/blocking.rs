@@ -7,8 +7,8 @@
 //!
 //! - **\[B1\]** Under the lock, `idle` counts the threads that wait and that nobody has claimed. A
 //!   submitter claims one by moving a unit from `idle` to `claimed`; a waiter that finds a claim
-//!   takes it, one that times out without a claim leaves. So a thread that is about to leave is
-//!   never counted on.
+//!   takes it, one that times out without a claim leaves, and is counted out before anyone else has the
+//!   lock. So a thread that is about to leave is never counted on, however long the user's hook takes then.
 //! - **\[B2\]** What is in the queue has a claimed thread, a running thread, or a full pool before
 //!   it; a thread that ends its work looks at the queue before it waits.
 //!
@@ -47,7 +47,9 @@ pub(crate) struct Config {
 struct State {
     roles: VecDeque<Role>,
     calls: VecDeque<Runnable>,
+    /// Threads that have not decided to leave, and those that have not left.
     threads: usize,
+    alive: usize,
     /// Roles that are played or queued, each of which takes a thread for itself.
     playing: usize,
     /// Calls that run now.
@@ -190,7 +192,7 @@ impl Pool {
             let shared = pool.shared.clone();
             (shared.around)(&mut || pool.work(role.take()));
             let mut state = shared.state.lock();
-            state.threads -= 1;
+            state.alive -= 1;
             drop(state);
             shared.left.notify_all();
         };
@@ -198,6 +200,7 @@ impl Pool {
         // Detached: `wait_until_left` counts.
         drop(handle);
         state.threads += 1;
+        state.alive += 1;
         state.started += 1;
         Ok(())
     }
@@ -234,6 +237,7 @@ impl Pool {
                 continue;
             }
             if state.shut_down {
+                state.threads -= 1;
                 return;
             }
             match self.wait(state) {
@@ -243,7 +247,7 @@ impl Pool {
         }
     }
 
-    /// Waits for a claim \[B1\]. `None`: the thread should leave.
+    /// Waits for a claim \[B1\]. `None`: the thread should leave, and is counted out.
     fn wait<'a>(&'a self, mut state: MutexGuard<'a, State>) -> Option<MutexGuard<'a, State>> {
         let shared = &*self.shared;
         state.idle += 1;
@@ -256,6 +260,7 @@ impl Pool {
             }
             if state.shut_down || timed_out {
                 state.idle -= 1;
+                state.threads -= 1;
                 return None;
             }
         }
@@ -275,7 +280,7 @@ impl Pool {
     /// Waits until every thread has left; `false` if the deadline came first.
     pub(crate) fn wait_until_left(&self, deadline: Option<Instant>) -> bool {
         let mut state = self.shared.state.lock();
-        while state.threads > 0 {
+        while state.alive > 0 {
             match deadline {
                 None => state = self.shared.left.wait(state),
                 Some(deadline) => {

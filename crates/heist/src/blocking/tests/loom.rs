@@ -1,30 +1,10 @@
 //! Submitting, sleeping, claiming and leaving, under loom.
 
-use crate::blocking::{Call, Config, Pool};
+use crate::blocking::{Config, Pool};
 use crate::sync::AtomicUsize;
 use crate::sync::atomic::Ordering::SeqCst;
-use crate::task::{Details, Id, JoinError, NewTask, Runnable, Schedule, Weight};
 use loom::sync::Arc;
 use std::time::Duration;
-
-#[derive(Clone)]
-struct Nowhere;
-
-impl Schedule for Nowhere {
-    fn schedule(&self, runnable: Runnable) {
-        drop(runnable);
-    }
-
-    fn release(&self, _id: Id, _weight: &Weight) -> bool {
-        false
-    }
-
-    fn details(&self, _id: Id) -> Option<Details> {
-        None
-    }
-
-    fn unhandled_panic(&self, _error: &JoinError) {}
-}
 
 fn pool(cap: usize) -> Pool {
     let config = Config {
@@ -38,7 +18,7 @@ fn pool(cap: usize) -> Pool {
 }
 
 /// A call that counts itself when it is run or dropped.
-fn call(pool: &Pool, ended: &Arc<AtomicUsize>) {
+fn counted(pool: &Pool, ended: &Arc<AtomicUsize>) {
     struct Ended(Arc<AtomicUsize>);
     impl Drop for Ended {
         fn drop(&mut self) {
@@ -47,9 +27,7 @@ fn call(pool: &Pool, ended: &Arc<AtomicUsize>) {
         }
     }
     let token = Ended(ended.clone());
-    let task = NewTask::new(Call::new(move || drop(token)), Nowhere);
-    drop((task.registered, task.join));
-    pool.call(task.runnable).unwrap();
+    super::call(pool, move || drop(token));
 }
 
 /// [B1] [B2]: calls from two threads and a shutdown: each call is run or dropped, and every thread
@@ -59,8 +37,8 @@ fn submit_against_sleep_and_shutdown() {
     loom::model(|| {
         let pool = pool(1);
         let ended = Arc::new(AtomicUsize::new(0));
-        call(&pool, &ended);
-        call(&pool, &ended);
+        counted(&pool, &ended);
+        counted(&pool, &ended);
         pool.shut_down();
         assert!(pool.wait_until_left(None));
         // ORDERING: SeqCst: a test's counter.
@@ -74,8 +52,8 @@ fn a_queued_call_is_run_without_another_submit() {
     loom::model(|| {
         let pool = pool(1);
         let (first, second) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-        call(&pool, &first);
-        call(&pool, &second);
+        counted(&pool, &first);
+        counted(&pool, &second);
         // ORDERING: SeqCst: a test's counter.
         while second.load(SeqCst) == 0 {
             loom::thread::yield_now();
