@@ -84,8 +84,9 @@ pub(crate) trait Drive: Send + Sync + 'static {
 
     /// Blocks until `parker` is unparked, an event came, or a timer of `worker` is due.
     ///
-    /// `watch`: some worker is in a long poll, so look after its timers too.
-    fn park(&self, worker: usize, watch: bool, parker: &park::Parker) -> Parked;
+    /// `watch`: some worker is in a long poll, so look after its timers too. It is asked by whoever has the driver already:
+    /// a notification that says so could be taken by another before.
+    fn park(&self, worker: usize, watch: &dyn Fn() -> bool, parker: &park::Parker) -> Parked;
 
     /// `worker` goes into a long poll: whoever blocks in the driver must look after its timers.
     fn entrust_timers(&self, worker: usize);

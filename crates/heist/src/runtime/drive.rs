@@ -46,9 +46,12 @@ impl RuntimeDrive {
         debug_assert!(set.is_ok(), "a runtime has one pool");
     }
 
-    /// Blocks in the poller if nobody else is there, else on the parker.
-    fn block(&self, worker: usize, parker: &Parker, until: Option<Until>) {
-        match self.driver.try_turn() {
+    /// Blocks in the poller if nobody else is there, else on the parker. Until when is asked once it is known who has the
+    /// poller: what is armed later notifies whoever has it, and nobody else can take that notification.
+    fn block(&self, worker: usize, parker: &Parker, until: impl FnOnce() -> Option<Until>) {
+        let turning = self.driver.try_turn();
+        let until = until();
+        match turning {
             None => (self.driver).sleep(worker, until, |timeout| parker.park(timeout)),
             Some(mut turning) => {
                 // The deadline itself, and not the sum of a clock and what is left: a timer that is watched already is
@@ -81,7 +84,7 @@ impl RuntimeDrive {
         }
         let in_flight = self.pool.get().map_or(0, |pool| pool.load().in_flight);
         if in_flight > 0 {
-            self.block(worker, parker, None);
+            self.block(worker, parker, || None);
             return Parked::Woke;
         }
         // A call wakes whom it wakes before it is counted out: the last one may just have done so.
@@ -94,7 +97,7 @@ impl RuntimeDrive {
             return Parked::Woke;
         }
         if self.driver.n_sources() > 0 {
-            self.block(worker, parker, None);
+            self.block(worker, parker, || None);
             return Parked::Woke;
         }
         Parked::Deadlock
@@ -120,15 +123,21 @@ impl Drive for RuntimeDrive {
         self.driver.fire(worker);
     }
 
-    fn park(&self, worker: usize, watch: bool, parker: &Parker) -> Parked {
+    fn park(&self, worker: usize, watch: &dyn Fn() -> bool, parker: &Parker) -> Parked {
         if self.driver.clock().is_virtual() {
             return self.park_virtual(worker, parker);
         }
-        if watch {
-            self.block(worker, parker, self.driver.all_sleep_until());
+        let mut watches = false;
+        self.block(worker, parker, || {
+            watches = watch();
+            match watches {
+                true => self.driver.all_sleep_until(),
+                false => self.driver.sleeps_until(worker),
+            }
+        });
+        if watches {
             self.driver.fire_all();
         } else {
-            self.block(worker, parker, self.driver.sleeps_until(worker));
             self.driver.fire(worker);
         }
         Parked::Woke

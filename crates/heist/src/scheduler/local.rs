@@ -341,7 +341,7 @@ impl LocalShared {
         let parked = match stay {
             true => Parked::Woke,
             // PANIC: wakers are user code; the driver catches what they throw.
-            false => self.drive.park(0, false, &self.parker),
+            false => self.drive.park(0, &|| false, &self.parker),
         };
         self.unparked();
         self.with_core(|core| {

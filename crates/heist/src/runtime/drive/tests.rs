@@ -18,7 +18,7 @@ fn it_tells_when_whoever_blocks_there_wakes() {
     // While somebody blocks there; from when on, `blocks` says.
     let told = |blocks: fn(&RuntimeDrive) -> bool| {
         std::thread::scope(|scope| {
-            scope.spawn(|| drive.park(0, false, &parker));
+            scope.spawn(|| drive.park(0, &|| false, &parker));
             while !blocks(&drive) {
                 std::thread::yield_now();
             }
@@ -42,4 +42,22 @@ fn it_tells_when_whoever_blocks_there_wakes() {
     let passed = Duration::from_nanos(driver.clock().nanos() - begun);
     assert!(left <= HOUR && left >= HOUR - passed, "{left:?}");
     assert_eq!(drive.wakes_in(), None, "nobody does any more");
+}
+
+/// Else a notification about another's timer, which comes after the question, could be taken by whoever turns meanwhile.
+#[test]
+fn whom_to_watch_is_asked_with_the_driver_in_hand() {
+    let driver = Driver::new(Clock::real(), 1).unwrap();
+    let drive = RuntimeDrive::new(driver.clone());
+    let parker = Parker::new();
+    let asked = std::cell::Cell::new(false);
+    let watch = || {
+        asked.set(true);
+        assert!(driver.try_turn().is_none(), "somebody else may turn");
+        // So that the wait ends.
+        driver.notify();
+        false
+    };
+    drive.park(0, &watch, &parker);
+    assert!(asked.get());
 }

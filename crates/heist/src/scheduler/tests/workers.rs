@@ -38,7 +38,7 @@ impl Drive for Arc<Events> {
         parker.park(None);
     }
 
-    fn park(&self, worker: usize, _watch: bool, parker: &Parker) -> Parked {
+    fn park(&self, worker: usize, _watch: &dyn Fn() -> bool, parker: &Parker) -> Parked {
         let events = match worker {
             0 => std::mem::take(&mut *self.next.lock().unwrap()),
             _ => Vec::new(),

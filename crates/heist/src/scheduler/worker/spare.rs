@@ -99,7 +99,7 @@ pub(super) fn park_spare(shared: &Arc<Shared>) {
         if current::with_worker(|core| core.sees_work(true)) == Some(false) {
             // PANIC: wakers are user code; the driver catches what they throw.
             let parker = &shared.remotes[idx].parker;
-            shared.drive.park(idx, true, parker);
+            shared.drive.park(idx, &|| true, parker);
         }
         shared.home.spare.announce_wake();
         end_spare_sleep();
