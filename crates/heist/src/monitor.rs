@@ -217,20 +217,22 @@ impl Watch {
                 shared.keep_some_standing_by(&mut self.standing_by);
             }
         }
-        self.look_at_suspects(shared, now);
         let all_blocked =
             n_blocked >= shared.regular().len() && self.blocked.look(shared, now, scale);
+        self.look_at_suspects(shared, now, all_blocked);
         shared.let_spare_take_heavy(all_blocked);
         stalls
     }
 
-    /// Has one tried where nobody has come for them for a while.
-    fn look_at_suspects(&mut self, shared: &Arc<Shared>, now: Ticks) {
+    /// Has one tried where nobody has come for them for a while. The last spare leaves them to the regular workers, unless
+    /// those seem to be blocked: one of them may be what they wait for [W5].
+    fn look_at_suspects(&mut self, shared: &Arc<Shared>, now: Ticks, all_blocked: bool) {
         let (suspects, held_up) = (&shared.home.suspects, shared.home.spare.held_up());
         let taken = suspects.n_taken();
         if taken.is_none() || taken != self.suspects.0 {
             self.suspects = (taken, now);
-        } else if now.since(self.suspects.1) > suspects.patience(held_up) && shared.has_tries_left()
+        } else if now.since(self.suspects.1) > suspects.patience(held_up)
+            && (all_blocked || shared.has_tries_left())
         {
             self.suspects.1 = now;
             shared.let_spare_try();

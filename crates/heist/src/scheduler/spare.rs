@@ -23,8 +23,8 @@
 //!   for a processor.
 //!
 //! - **\[W5\]** It takes nothing heavy, unless every regular worker seems to be blocked: what they wait for may be
-//!   queued behind them. Then the monitor lets it. The last one that is left does not, nor does it try tasks that
-//!   may turn out to compute. What it takes depends on two words; whoever changes one to say that it may looks at the
+//!   queued behind them. Then the monitor lets it. The last one that is left does not; it tries tasks that may turn
+//!   out to compute only then, one after some waiting, when the monitor says so. What it takes depends on two words; whoever changes one to say that it may looks at the
 //!   other after that, and unparks it if both do.
 //!
 //! Tests: `scheduler/tests/loom/spare.rs`, `tests/it/rescue.rs`.

@@ -6,6 +6,8 @@ mod biased;
 mod home;
 #[cfg(not(heist_loom))]
 mod idle;
+#[cfg(not(heist_loom))]
+mod in_place;
 #[cfg(heist_loom)]
 mod loom;
 #[cfg(not(heist_loom))]

@@ -138,6 +138,28 @@ fn tasks_that_block_for_each_other_all_run() {
     }
 }
 
+/// The last spare leaves the third to the worker, which waits for it. Holds to \[W5\].
+#[test]
+fn as_many_tasks_as_there_are_threads_may_block_for_each_other() {
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(1)
+        .spare_workers(2)
+        .build()
+        .unwrap();
+    let barrier = Arc::new(Barrier::new(3));
+    let wait = || {
+        let barrier = barrier.clone();
+        runtime.spawn(async move {
+            barrier.wait();
+        })
+    };
+    let tasks = [(); 3].map(|()| wait());
+    for task in tasks {
+        runtime.block_on(task).unwrap();
+    }
+    everything_goes_on(&runtime);
+}
+
 /// A computation is behind everything that is light, and here all that is light waits for it. Holds to \[W5\].
 #[test]
 fn blocked_polls_may_wait_for_computations() {

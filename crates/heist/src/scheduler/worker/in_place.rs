@@ -3,7 +3,7 @@
 //! The thread leaves the core in the remote and asks for somebody to play the worker. Afterwards it takes the core
 //! back if nobody has it yet; else it has lost its role, and leaves the loop when its poll ends.
 //!
-//! Tests: `tests/it/blocking.rs`.
+//! Tests: `scheduler/tests/in_place.rs`, `tests/it/blocking.rs`.
 
 use super::{Polled, Shared};
 use crate::clock;
@@ -31,10 +31,10 @@ pub(crate) fn block_in_place<R>(f: impl FnOnce() -> R) -> R {
     let searching = core.searching;
     debug_assert!(!searching, "a worker that runs a task does not search");
     // What the poll has written down of itself is not true of whoever plays the worker next.
-    core.computes = false;
+    let computes = std::mem::take(&mut core.computes);
+    let in_poll = std::mem::take(&mut core.in_poll);
     core.slow = false;
     core.probes = false;
-    core.in_poll = false;
     core.give_in();
     let polled = core.remote().record.copy();
     core.remote().record.forget();
@@ -44,6 +44,8 @@ pub(crate) fn block_in_place<R>(f: impl FnOnce() -> R) -> R {
         shared: shared.clone(),
         idx,
         polled,
+        computes,
+        in_poll,
     };
     if shared.start(idx).is_err() {
         // No thread to be had: the worker stands still while we block, as it would have without
@@ -61,6 +63,9 @@ struct TakeBack {
     idx: usize,
     /// What the monitor was told of the poll.
     polled: Polled,
+    /// What the core knew of it.
+    computes: bool,
+    in_poll: bool,
 }
 
 impl Drop for TakeBack {
@@ -70,7 +75,7 @@ impl Drop for TakeBack {
             // Relaxed: for the monitor, which judges by it. Another thread may have played it meanwhile.
             (self.shared.remotes[self.idx].thread).store(clock::this_thread(), Relaxed);
             // The poll goes on, and may hold others up from now on.
-            core.in_poll = true;
+            (core.computes, core.in_poll) = (self.computes, self.in_poll);
             core.now = self.shared.scale.ticks();
             core.remote().record.restore(&self.polled, core.now);
             current::replace(Current::Worker(core));
