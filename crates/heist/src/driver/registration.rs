@@ -165,7 +165,6 @@ impl<T: AsSource> IoSource<T> {
         interest: Readiness,
         mut op: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        std::future::poll_fn(budget::poll_proceed).await;
         loop {
             let seen = self.ready(interest).await?;
             match op(self) {
@@ -264,6 +263,7 @@ impl<T: AsSource> Future for Ready<'_, T> {
     type Output = io::Result<Seen>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        ready!(budget::poll_proceed(cx));
         let seen = self.io.source.seen(self.interest);
         if seen.ready != Readiness::NONE && self.id.is_none() {
             return Poll::Ready(check(seen));

@@ -1,6 +1,7 @@
 //! A foreign descriptor in the reactor.
 
 use super::{Interest, Ready};
+use crate::budget;
 use crate::driver::registration::IoSource;
 use crate::driver::source::{Readiness, Seen, Side};
 use crate::runtime::Handle;
@@ -113,6 +114,7 @@ impl<T: AsFd> AsyncFd<T> {
         &self,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<AsyncFdReadyGuard<'_, T>>> {
+        ready!(budget::poll_proceed(cx));
         let seen = ready!(self.io.poll_ready(Side::Read, cx))?;
         Poll::Ready(Ok(AsyncFdReadyGuard { fd: self, seen }))
     }
@@ -126,6 +128,7 @@ impl<T: AsFd> AsyncFd<T> {
         &self,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<AsyncFdReadyGuard<'_, T>>> {
+        ready!(budget::poll_proceed(cx));
         let seen = ready!(self.io.poll_ready(Side::Write, cx))?;
         Poll::Ready(Ok(AsyncFdReadyGuard { fd: self, seen }))
     }

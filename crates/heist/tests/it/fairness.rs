@@ -71,6 +71,23 @@ async fn socket_pair() -> (UdpSocket, UdpSocket) {
     (a, b)
 }
 
+/// Whoever waits for readiness and does not read finds it again and again.
+#[test]
+fn readiness_that_is_always_there_lets_others_go_on() {
+    let multi = workers(1);
+    let local = local();
+    for runtime in [&multi, &*local] {
+        runtime.block_on(async {
+            let (a, b) = socket_pair().await;
+            a.send(b"x").await.unwrap();
+            let other = heist::spawn(heist::time::sleep(Duration::from_millis(1)));
+            while !other.is_finished() {
+                b.readable().await.unwrap();
+            }
+        });
+    }
+}
+
 #[test]
 fn two_tasks_that_wake_each_other_do_not_hold_the_slot() {
     let runtime = workers(1);
