@@ -129,10 +129,13 @@ pub(crate) struct WorkerCounters {
     pub(crate) wait_ticks: TickHistogram,
     /// Tasks of others' shards of the registry that it has completed.
     pub(crate) foreign: Foreign,
-    idle_ticks: Counter,
-    /// When the worker parked; 0 while it is awake.
-    parked_at: Counter,
+    /// Ticks that it was parked, and [`PARKED`]: one word, so that whoever reads it takes no park for work.
+    idle: Counter,
 }
+
+/// In the lowest bit of the word: the worker is parked. What is above it is the moment, less all earlier parks, then.
+const PARKED: u64 = 1;
+const IDLE_SHIFT: u32 = 1;
 
 impl WorkerCounters {
     pub(crate) fn new() -> Self {
@@ -142,31 +145,35 @@ impl WorkerCounters {
             poll_ticks: TickHistogram::new(),
             wait_ticks: TickHistogram::new(),
             foreign: Foreign::default(),
-            idle_ticks: Counter::default(),
-            parked_at: Counter::default(),
+            idle: Counter::default(),
         }
     }
 
     pub(crate) fn parked(&self, now: Ticks) {
+        let idle = self.idle.get() >> IDLE_SHIFT;
+        self.idle
+            .set((now.0.saturating_sub(idle) << IDLE_SHIFT) | PARKED);
         self.parks.add(1);
-        self.parked_at.set(now.0);
     }
 
     pub(crate) fn unparked(&self, now: Ticks) {
-        let parked_at = Ticks(self.parked_at.get());
-        self.idle_ticks.add(now.since(parked_at));
-        self.parked_at.set(0);
+        self.idle.set(self.idle_ticks(now) << IDLE_SHIFT);
+    }
+
+    /// How long it was parked until now.
+    fn idle_ticks(&self, now: Ticks) -> u64 {
+        let idle = self.idle.get();
+        match idle & PARKED {
+            0 => idle >> IDLE_SHIFT,
+            _ => now.0.saturating_sub(idle >> IDLE_SHIFT),
+        }
     }
 
     /// `queue_depth`: what is queued now.
     pub(crate) fn snapshot(&self, started: Ticks, queue_depth: usize) -> WorkerMetrics {
         let scale = Scale::get();
         let now = scale.ticks();
-        let mut idle = self.idle_ticks.get();
-        match self.parked_at.get() {
-            0 => {}
-            since => idle += now.since(Ticks(since)),
-        }
+        let idle = self.idle_ticks(now);
         let poll_time = self.poll_ticks.snapshot(scale);
         WorkerMetrics {
             polls: poll_time.count(),

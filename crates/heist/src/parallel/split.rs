@@ -139,7 +139,7 @@ where
     R: Send,
 {
     let n = items.n_items();
-    if splits == 0 || n < 2 * items.min_part().max(1) {
+    if splits == 0 || n / 2 < items.min_part().max(1) {
         return leaf(items);
     }
     let (left, right) = items.divide_at(n / 2);

@@ -61,6 +61,11 @@ pub struct Interval {
     missed_tick_behavior: MissedTickBehavior,
 }
 
+/// So much later; in the far future where there is no such moment.
+fn after(moment: Instant, wait: Duration) -> Instant {
+    moment.checked_add(wait).unwrap_or_else(Instant::far_future)
+}
+
 impl Interval {
     /// Waits for the next tick and answers when it was due.
     ///
@@ -83,13 +88,13 @@ impl Interval {
     }
 
     fn next_after(&self, due: Instant, now: Instant) -> Instant {
-        let next = due + self.period;
+        let next = after(due, self.period);
         if next > now {
             return next;
         }
         match self.missed_tick_behavior {
             MissedTickBehavior::Burst => next,
-            MissedTickBehavior::Delay => now + self.period,
+            MissedTickBehavior::Delay => after(now, self.period),
             MissedTickBehavior::Skip => {
                 let late = (now - due).as_nanos() % self.period.as_nanos();
                 // The remainder is less than the period, which is a duration.
@@ -102,7 +107,7 @@ impl Interval {
 
     /// The next tick comes one period from now.
     pub fn reset(&mut self) {
-        self.delay.reset(Instant::now() + self.period);
+        self.delay.reset(after(Instant::now(), self.period));
     }
 
     /// The next tick comes at once.
@@ -112,7 +117,7 @@ impl Interval {
 
     /// The next tick comes `delay` from now.
     pub fn reset_after(&mut self, delay: Duration) {
-        self.delay.reset(Instant::now() + delay);
+        self.delay.reset(after(Instant::now(), delay));
     }
 
     /// The next tick comes at `deadline`.

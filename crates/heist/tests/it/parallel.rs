@@ -410,6 +410,11 @@ fn loops_over_everything_that_can_be_divided() {
         });
         par_for(i16::MIN..i16::MAX, |_| ());
         par_for((0..0_usize).at_least(10), |_| unreachable!());
+        let whole = AtomicUsize::new(0);
+        par_for((0..64_usize).at_least(usize::MAX), |_| {
+            whole.fetch_add(1, SeqCst);
+        });
+        assert_eq!(whole.into_inner(), 64);
         assert_eq!(sum.load(SeqCst), 499_500 + 25);
 
         let mut values = vec![1_u32; 1_000];

@@ -94,6 +94,12 @@ fn absurd_durations_are_fine() {
             let mut years = Box::pin(sleep(Duration::from_secs(86_400 * 365 * 20)));
             assert!(futures_util::poll!(years.as_mut()).is_pending());
             sleep(Duration::ZERO).await;
+            let mut once = interval(Duration::MAX);
+            once.tick().await;
+            assert!(futures_util::poll!(Box::pin(once.tick())).is_pending());
+            once.reset();
+            once.reset_after(Duration::MAX);
+            assert!(futures_util::poll!(Box::pin(once.tick())).is_pending());
         });
     });
 }
