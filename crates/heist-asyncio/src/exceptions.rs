@@ -140,7 +140,8 @@ impl Exception {
             .and_then(|error| error.message.as_deref())
     }
 
-    /// True where both are one exception (clones of it), and not merely equal ones.
+    /// True where both are one exception (clones of it), and not merely equal ones. A cancellation without a message is
+    /// no object, so it is the same as nothing, its own clone included.
     pub fn is_same(&self, other: &Exception) -> bool {
         match (&self.0, &other.0) {
             (Some(a), Some(b)) => Arc::ptr_eq(a, b),

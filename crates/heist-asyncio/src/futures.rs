@@ -113,7 +113,8 @@ impl<T: Send + 'static> Future<T> {
         }
     }
 
-    /// Sets the exception and schedules what waits for it. One that nobody sees is reported when the future goes.
+    /// Sets the exception and schedules what waits for it. One that nobody sees is reported when the future goes, by the
+    /// loop that runs where it was set; one that was set in a thread without a loop by nobody.
     ///
     /// # Errors
     /// [`InvalidStateError`] where it is done; `RuntimeError` on a task's future.

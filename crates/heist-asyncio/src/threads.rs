@@ -64,6 +64,7 @@ fn submit<R: Send + 'static>(
     function: impl FnOnce() -> Result<R> + Send + 'static,
 ) -> Future<R> {
     let cell = new_future::<R>();
+    let event_loop = EventLoop::running();
     let mut work = Work(Some(cell.clone()));
     let call = move || {
         let Some(cell) = work.0.take().filter(|cell| !cell.core().is_cancelled()) else {
@@ -78,7 +79,14 @@ fn submit<R: Send + 'static>(
         drop(frame);
         match result.unwrap_or_else(|payload| Err(Exception::new(PanicError::new(payload)))) {
             Ok(value) => cell.set_result(value),
-            Err(error) => cell.set_exception(error),
+            Err(error) => {
+                // Where nobody sees it, the loop that asked for the call says so.
+                let _frame = FrameGuard::enter(Frame {
+                    event_loop,
+                    ..Frame::default()
+                });
+                cell.set_exception(error)
+            }
         };
     };
     drop(heist::task::spawn_blocking(call));

@@ -170,6 +170,9 @@ impl<T: Send + 'static> AsCompleted<T> {
     ///
     /// # Errors
     /// As the item: what the awaitable raised, [`TimeoutError`], or the cancellation of the one who waits.
+    ///
+    /// # Cancel safety
+    /// Dropping it before it is done, as `select!` does, skips no result.
     pub async fn next(&mut self) -> Option<Result<T>> {
         let cell = match self.next_cell().await? {
             Ok(cell) => cell,
@@ -189,6 +192,9 @@ impl<T: Send + 'static> AsCompleted<T> {
     ///
     /// # Errors
     /// As the item: [`TimeoutError`], or the cancellation of the one who waits.
+    ///
+    /// # Cancel safety
+    /// As for [`next`](Self::next).
     pub async fn next_future(&mut self) -> Option<Result<Future<T>>> {
         Some(self.next_cell().await?.map(Future))
     }
@@ -207,8 +213,9 @@ impl<T: Send + 'static> AsCompleted<T> {
         if self.n_left == 0 {
             return None;
         }
+        let done = self.shared.done.get().await;
         self.n_left -= 1;
-        Some(match self.shared.done.get().await {
+        Some(match done {
             Ok(Some(cell)) => Ok(cell),
             Ok(None) => Err(Exception::new(TimeoutError)),
             Err(error) => Err(error),

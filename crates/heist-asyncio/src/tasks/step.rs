@@ -13,7 +13,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use crate::cell::Core;
-use crate::events::{Frame, swap_frame};
+use crate::events::{Frame, FrameGuard, swap_frame};
 use crate::exceptions::{Exception, Message, PanicError, Result};
 use crate::node::Node;
 use crate::step_flags::StepFlags;
@@ -204,6 +204,7 @@ fn finish<T: Send + 'static>(node: &Node, result: Result<T>) {
             meta.event_loop.raise_exit(error.clone());
         }
     }
+    let failed = result.is_err();
     let mut state = core.state.lock();
     let mark = core.step().is_some_and(StepFlags::take_mark);
     let waker = state.take_waker();
@@ -223,7 +224,16 @@ fn finish<T: Send + 'static>(node: &Node, result: Result<T>) {
         Err(error) => state.complete_exception(error, None),
     };
     drop(state);
+    // What this ends in turn, a gather or a shield, is told nobody sees its exception by the loop that runs.
+    let event_loop = core.meta.as_ref().filter(|_| failed);
+    let frame = event_loop.map(|meta| {
+        FrameGuard::enter(Frame {
+            event_loop: Some(meta.event_loop.clone()),
+            ..Frame::default()
+        })
+    });
     completion.dispatch(node);
+    drop(frame);
     // PANIC: a value's destructor is user code; the panic hook has spoken, and the task is done.
     if let Err(payload) = std::panic::catch_unwind(AssertUnwindSafe(|| drop(left))) {
         std::mem::forget(payload);

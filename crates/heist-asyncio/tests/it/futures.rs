@@ -176,6 +176,32 @@ fn an_exception_that_nobody_saw_is_reported() {
     assert_eq!(errors, ["Future exception was never retrieved"]);
 }
 
+/// What a task's end ends in turn, and what a call in a thread raises, is completed away from the loop.
+#[test]
+fn on_many_threads_too_what_nobody_saw_is_reported() {
+    async fn fails() -> asyncio::Result<()> {
+        Err(Oops("unseen").into())
+    }
+    let errors = asyncio::Runner::new()
+        .worker_threads(2)
+        .run(async {
+            let errors = record_errors(&asyncio::get_running_loop()?);
+            drop(asyncio::gather([fails()]));
+            while errors.get().is_empty() {
+                asyncio::sleep(std::time::Duration::ZERO).await?;
+            }
+            drop(asyncio::run_in_executor(|| {
+                Err::<(), _>(Oops("unseen").into())
+            })?);
+            while errors.get().len() < 2 {
+                asyncio::sleep(std::time::Duration::ZERO).await?;
+            }
+            Ok(errors.get())
+        })
+        .unwrap();
+    assert_eq!(errors, ["Future exception was never retrieved"; 2]);
+}
+
 /// CPython: test_futures.BaseFutureTests.test_future_exception_never_retrieved_debug
 #[test]
 fn in_debug_mode_too_an_unseen_exception_is_reported() {

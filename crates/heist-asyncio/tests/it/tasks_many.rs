@@ -157,6 +157,22 @@ fn as_completed_gives_results_as_they_come() {
     });
 }
 
+#[test]
+fn a_wait_for_the_next_that_is_dropped_skips_none() {
+    run(async {
+        let mut results = as_completed([sleeper(100), sleeper(10)], None);
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        let mut first = Box::pin(results.next());
+        assert!(first.as_mut().poll(&mut cx).is_pending());
+        drop(first);
+        assert_eq!(results.len(), 2);
+        assert_eq!(results.next().await.unwrap()?, 10);
+        assert_eq!(results.next().await.unwrap()?, 100);
+        assert!(results.next().await.is_none());
+        Ok(())
+    });
+}
+
 /// CPython: test_tasks.BaseTaskTests.test_as_completed_same_tasks_in_as_out
 #[test]
 fn as_completed_gives_the_tasks_themselves() {
