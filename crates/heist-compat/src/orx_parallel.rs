@@ -11,7 +11,8 @@ use std::num::NonZeroUsize;
 
 /// The workers of a heist runtime as the pool of a parallel iterator.
 ///
-/// The computation runs where [`heist::parallel`] does: in [`heist::compute`] and in tasks, on a multi-thread runtime.
+/// The computation runs where [`heist::parallel`] does: in [`heist::compute`], in tasks and in
+/// [`Runtime::install`](heist::runtime::Runtime::install), on a multi-thread runtime.
 /// There it shares the workers with the tasks, and the interactive ones go first. On any other thread it runs on the
 /// caller alone.
 ///

@@ -5,10 +5,10 @@
 //!
 //! # Shutdown, in order
 //!
-//! 1. The registry closes: a spawn from now on gives an aborted handle. Idle tasks are dropped by
-//!    the thread that shuts down; queued ones are marked.
+//! 1. The pool takes no more calls and drops those that have not begun.
 //! 2. Workers stop after their current poll. The last to leave drops what is queued.
-//! 3. The pool takes no more calls and drops those that have not begun.
+//! 3. The registry closes: a spawn from now on gives an aborted handle. Idle tasks are dropped by
+//!    the thread that shuts down; queued ones are marked.
 //! 4. The caller waits until its deadline for polls and calls that are under way.
 //! 5. The driver closes: whoever still waits for IO gets an error.
 //! 6. What is left is named in the report, and detached: it ends by itself, or with the process.

@@ -15,7 +15,7 @@ pub enum TaskState {
     Waiting,
     /// It is queued.
     Scheduled,
-    /// It is polled right now, or was just spawned.
+    /// It is polled right now, was just spawned, or has woken itself in its last poll and is queued behind the others.
     Running,
 }
 
