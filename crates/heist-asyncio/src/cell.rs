@@ -2,8 +2,9 @@
 //!
 //! Everything that waits waits on a cell; `futures.rs` and `tasks/` are its public faces. Rules:
 //!
-//! - `[C1]` At most one cell is locked at a time, and nothing of a user's (a callback, a waker, a destructor, the
-//!   clone of a value) runs under the lock: what a transition takes out is handed back in a [`Completion`].
+//! - `[C1]` At most one cell is locked at a time, and nothing of a user's (a callback, a wake, a destructor, the
+//!   clone of a value) runs under the lock: what a transition takes out is handed back in a [`Completion`]. What
+//!   does is the clone of the waker that a poll was given: a reference counted, for any executor that there is.
 //! - `[C2]` Completing a cell schedules its waiters and callbacks in the order of their registration. On the exact
 //!   loop each is an entry of the ready queue; on the multi-thread flavour internal callbacks run where the cell
 //!   completes, and users' on the serial queue.

@@ -344,7 +344,8 @@ impl EventLoop {
         }
     }
 
-    /// Calls back once, after everything that is queued now. Callbacks run one at a time, in order.
+    /// Calls back once, after everything that is queued now. Callbacks run one at a time, in order. A loop that is closed
+    /// calls nothing, where asyncio raises `RuntimeError`: the callback is dropped.
     pub fn call_soon(&self, callback: impl FnOnce() + Send + 'static) -> Handle {
         self.call_soon_in(snapshot_context(), Box::new(callback))
     }
@@ -376,7 +377,7 @@ impl EventLoop {
         handle
     }
 
-    /// Calls back after a delay, through the timers.
+    /// Calls back after a delay, through the timers; a loop that is closed does not.
     pub fn call_later(
         &self,
         delay: Duration,
@@ -385,7 +386,8 @@ impl EventLoop {
         self.call_at(self.time() + delay, callback)
     }
 
-    /// Calls back at a time of the loop's clock. One that has passed is due at once, but still through the timers.
+    /// Calls back at a time of the loop's clock. One that has passed is due at once, but still through the timers. A loop
+    /// that is closed calls nothing.
     pub fn call_at(&self, when: LoopTime, callback: impl FnOnce() + Send + 'static) -> TimerHandle {
         self.call_at_in(when, snapshot_context(), Box::new(callback))
     }

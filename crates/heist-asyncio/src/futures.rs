@@ -144,7 +144,8 @@ impl<T: Send + 'static> Future<T> {
     }
 
     /// Calls back with this future once it is done, through the loop, in the order of registration. One that is
-    /// done already is called back soon, never inline.
+    /// done already is called back soon, never inline. The loop is the task's, or that which runs here; where a plain
+    /// future is in a thread without one, nothing is called back.
     pub fn add_done_callback(
         &self,
         callback: impl FnOnce(&Future<T>) + Send + 'static,

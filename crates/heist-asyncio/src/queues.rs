@@ -17,6 +17,8 @@ use crate::node::{is_same_node, new_future};
 use crate::wait::WaitNode;
 
 /// Where a queue keeps its items: what subclasses override in Python (`_init`, `_put`, `_get`).
+///
+/// It is called, and items are compared, under the queue's lock: neither may use the queue, which would wait for itself.
 pub trait QueueStore<T>: Send + 'static {
     /// Stores an item.
     ///

@@ -212,6 +212,10 @@ impl Runtime {
     }
 
     /// As [`task::spawn_blocking`](crate::task::spawn_blocking), on this runtime.
+    ///
+    /// # Panics
+    ///
+    /// Where no thread can be had for the first call.
     #[track_caller]
     pub fn spawn_blocking<F, R>(&self, f: F) -> JoinHandle<R>
     where
@@ -464,7 +468,7 @@ impl Handle {
         worker::block_in_place(|| local::block_thread_on(future))
     }
 
-    /// The runtime's counters now.
+    /// The runtime's counters now. Once it has ended, some of them may be of a later runtime that has taken its place.
     pub fn metrics(&self) -> RuntimeMetrics {
         let parts = &*self.parts;
         let scale = Scale::get();

@@ -105,6 +105,10 @@ impl<T: ToSocketAddrs + ?Sized> sealed::Sealed for &T {
 ///
 /// Dropping it leaves the look-up to end by itself.
 ///
+/// # Panics
+///
+/// Outside a runtime, where there is a name to be looked up.
+///
 /// ```
 /// # heist::runtime::Runtime::new().unwrap().block_on(async {
 /// let mut addrs = heist::net::lookup_host("127.0.0.1:80").await?;

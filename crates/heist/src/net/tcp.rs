@@ -50,6 +50,10 @@ impl TcpListener {
     /// # Panics
     ///
     /// Outside a runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it before it is done binds nothing.
     pub async fn bind(addr: impl ToSocketAddrs) -> io::Result<Self> {
         try_each(addr, async |addr| Self::bind_to(addr)).await
     }
@@ -100,6 +104,10 @@ impl TcpListener {
     /// # Cancel safety
     ///
     /// No connection is lost by dropping it.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, to which the stream would belong; the connection is closed then.
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let (stream, addr) = self
             .io
@@ -113,6 +121,10 @@ impl TcpListener {
     /// # Errors
     ///
     /// As [`accept`](Self::accept).
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, to which the stream would belong; the connection is closed then.
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
         let accept = |socket: &std::net::TcpListener| socket.accept();
         let (stream, addr) = ready!(self.io.poll_io(Side::Read, cx, accept))?;

@@ -43,6 +43,10 @@ impl UdpSocket {
     /// # Panics
     ///
     /// Outside a runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it before it is done binds nothing.
     pub async fn bind(addr: impl ToSocketAddrs) -> io::Result<Self> {
         let bind = async |addr: SocketAddr| Self::from_std(std::net::UdpSocket::bind(addr)?);
         try_each(addr, bind).await
@@ -78,6 +82,14 @@ impl UdpSocket {
     /// # Errors
     ///
     /// Those of the system, for the last address tried.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped while it looks a name up, it leaves the peer as it was.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, where the address is a name.
     pub async fn connect(&self, addr: impl ToSocketAddrs) -> io::Result<()> {
         try_each(addr, async |addr: SocketAddr| self.io.connect(addr)).await
     }
@@ -137,6 +149,10 @@ impl UdpSocket {
     /// # Cancel safety
     ///
     /// Dropped before it is done, it has sent nothing.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, where the address is a name.
     pub async fn send_to(&self, buf: &[u8], target: impl ToSocketAddrs) -> io::Result<usize> {
         let addrs = resolve(target.addresses()).await?;
         let Some(&addr) = addrs.first() else {
@@ -196,6 +212,10 @@ impl UdpSocket {
     /// # Errors
     ///
     /// Those of the socket.
+    ///
+    /// # Cancel safety
+    ///
+    /// It takes nothing, so there is nothing to lose.
     pub async fn peek_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.io
             .io(Readiness::READ, |socket| socket.peek_from(buf))

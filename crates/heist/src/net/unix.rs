@@ -94,6 +94,10 @@ impl UnixListener {
     /// # Cancel safety
     ///
     /// No connection is lost by dropping it.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, to which the stream would belong; the connection is closed then.
     pub async fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
         let (stream, addr) = self
             .io
@@ -107,6 +111,10 @@ impl UnixListener {
     /// # Errors
     ///
     /// Those of the system.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, to which the stream would belong; the connection is closed then.
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(UnixStream, SocketAddr)>> {
         let accept = |socket: &net::UnixListener| socket.accept();
         let (stream, addr) = ready!(self.io.poll_io(Side::Read, cx, accept))?;
@@ -147,6 +155,10 @@ impl UnixStream {
     /// # Panics
     ///
     /// Outside a runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// It is done at its first poll, so there is nothing to lose.
     pub async fn connect(path: impl AsRef<Path>) -> io::Result<Self> {
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
         socket.set_nonblocking(true)?;

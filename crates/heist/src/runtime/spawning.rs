@@ -415,7 +415,7 @@ impl Builder {
     ///
     /// # Panics
     ///
-    /// Outside a runtime.
+    /// Outside a runtime, and where no thread can be had for the first call.
     #[track_caller]
     pub fn spawn_blocking<F, R>(&self, f: F) -> JoinHandle<R>
     where

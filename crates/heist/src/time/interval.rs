@@ -72,6 +72,10 @@ impl Interval {
     /// # Cancel safety
     ///
     /// Dropping it before it is done takes no tick.
+    ///
+    /// # Panics
+    ///
+    /// When it is polled outside a runtime, or after the runtime's end.
     pub async fn tick(&mut self) -> Instant {
         std::future::poll_fn(|cx| self.poll_tick(cx)).await
     }

@@ -21,6 +21,10 @@ use std::time::Duration;
 ///
 /// Dropping it disarms the timer; nothing else is lost.
 ///
+/// # Panics
+///
+/// When it is polled outside a runtime, or after the runtime's end.
+///
 /// ```
 /// use heist::time::{Duration, Instant, sleep};
 ///
@@ -40,6 +44,10 @@ pub fn sleep(duration: Duration) -> Sleep {
 /// # Cancel safety
 ///
 /// Dropping it disarms the timer; nothing else is lost.
+///
+/// # Panics
+///
+/// As [`sleep`].
 pub fn sleep_until(deadline: Instant) -> Sleep {
     Sleep {
         deadline,

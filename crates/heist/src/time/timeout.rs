@@ -18,6 +18,10 @@ use std::time::Duration;
 ///
 /// That of the future.
 ///
+/// # Panics
+///
+/// When it has to wait outside a runtime, or after the runtime's end.
+///
 /// ```
 /// use heist::time::{Duration, timeout};
 ///
@@ -36,6 +40,14 @@ pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoF
 }
 
 /// As [`timeout`], until a moment.
+///
+/// # Cancel safety
+///
+/// That of the future.
+///
+/// # Panics
+///
+/// As [`timeout`].
 pub fn timeout_at<F: IntoFuture>(deadline: Instant, future: F) -> Timeout<F::IntoFuture> {
     Timeout {
         future: future.into_future(),
