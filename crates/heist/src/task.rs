@@ -60,7 +60,7 @@ mod waker;
 mod weight;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use id::{Id, id, try_id};
 pub use join::{AbortHandle, JoinError, JoinHandle};

@@ -13,7 +13,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use crate::cell::Core;
-use crate::events::{Frame, FrameGuard, swap_frame};
+use crate::events::{EventLoop, Frame, FrameGuard, swap_frame};
 use crate::exceptions::{Exception, Message, PanicError, Result};
 use crate::node::Node;
 use crate::step_flags::StepFlags;
@@ -224,8 +224,10 @@ fn finish<T: Send + 'static>(node: &Node, result: Result<T>) {
         Err(error) => state.complete_exception(error, None),
     };
     drop(state);
-    // What this ends in turn, a gather or a shield, is told nobody sees its exception by the loop that runs.
-    let event_loop = core.meta.as_ref().filter(|_| failed);
+    // A gather or a shield that this ends in turn leaves a report of its exception to the loop that runs. On many threads
+    // none does here any more.
+    let orphaned = failed && EventLoop::running().is_none();
+    let event_loop = core.meta.as_ref().filter(|_| orphaned);
     let frame = event_loop.map(|meta| {
         FrameGuard::enter(Frame {
             event_loop: Some(meta.event_loop.clone()),

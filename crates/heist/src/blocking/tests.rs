@@ -4,27 +4,8 @@
 mod loom;
 
 use super::{Call, Pool};
-use crate::task::{Details, Id, JoinError, NewTask, Runnable, Schedule, Weight};
-
-/// The scheduler of calls that nobody wakes or lists.
-#[derive(Clone)]
-struct Nowhere;
-
-impl Schedule for Nowhere {
-    fn schedule(&self, runnable: Runnable) {
-        drop(runnable);
-    }
-
-    fn release(&self, _id: Id, _weight: &Weight) -> bool {
-        false
-    }
-
-    fn details(&self, _id: Id) -> Option<Details> {
-        None
-    }
-
-    fn unhandled_panic(&self, _error: &JoinError) {}
-}
+use crate::task::NewTask;
+use crate::task::tests::support::Nowhere;
 
 fn call(pool: &Pool, f: impl FnOnce() + Send + 'static) {
     let task = NewTask::new(Call::new(f), Nowhere);

@@ -91,3 +91,18 @@ fn a_change_of_what_is_not_given_in_shows() {
     assert_eq!(again, 3);
     assert_ne!(later, times);
 }
+
+#[test]
+fn rests_are_counted_while_they_last_and_after() {
+    let counters = WorkerCounters::new();
+    let idle = |now| counters.idle_ticks(Ticks(now));
+    assert_eq!(idle(100), 0);
+    counters.parked(Ticks(100));
+    assert_eq!((idle(100), idle(130)), (0, 30));
+    counters.unparked(Ticks(150));
+    assert_eq!((idle(150), idle(190)), (50, 50));
+    counters.parked(Ticks(200));
+    assert_eq!((idle(200), idle(207)), (50, 57));
+    counters.unparked(Ticks(210));
+    assert_eq!(idle(300), 60);
+}

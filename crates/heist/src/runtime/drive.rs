@@ -1,6 +1,6 @@
 //! Where the scheduler meets the driver: how a worker parks.
 //!
-//! Tests: `runtime/drive/tests.rs`.
+//! Tests: `runtime/drive/tests.rs`, `driver/tests/loom.rs`.
 
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,6 @@ mod registry;
 mod state;
 #[cfg(not(heist_loom))]
 mod stateful;
-mod support;
+pub(crate) mod support;
 #[cfg(not(heist_loom))]
 mod weight;

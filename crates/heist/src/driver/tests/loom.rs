@@ -2,8 +2,8 @@
 
 use crate::driver::Timers;
 use crate::driver::source::{Readiness, Side, Source};
-use crate::sync::AtomicUsize;
-use crate::sync::atomic::Ordering::Relaxed;
+use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
+use crate::sync::{AtomicBool, AtomicUsize, Condvar, Mutex};
 use loom::sync::Arc;
 use loom::thread;
 use std::future::poll_fn;
@@ -152,5 +152,75 @@ fn timer_poll_against_fire() {
         }));
         driver.join().unwrap();
         timers.disarm(key);
+    });
+}
+
+/// What `RuntimeDrive` does with the driver, without timers and descriptors: the right to turn, and the notification,
+/// which the next one who waits takes.
+struct Parking {
+    turn: Mutex<()>,
+    notified: Mutex<bool>,
+    notify: Condvar,
+    computes: AtomicBool,
+}
+
+impl Parking {
+    /// A worker parks until it has been told that somebody computes, whose timers it watches then.
+    fn park(&self) {
+        loop {
+            let Some(_turn) = self.turn.try_lock() else {
+                thread::yield_now();
+                continue;
+            };
+            // ORDERING: SeqCst, as for those that compute.
+            if self.computes.load(SeqCst) {
+                return;
+            }
+            let mut notified = self.notified.lock();
+            while !*notified {
+                notified = self.notify.wait(notified);
+            }
+            *notified = false;
+        }
+    }
+
+    /// Another worker turns in passing.
+    fn turn(&self) {
+        if let Some(_turn) = self.turn.try_lock() {
+            *self.notified.lock() = false;
+        }
+    }
+
+    /// A third one begins to compute.
+    fn compute(&self) {
+        // ORDERING: as above.
+        self.computes.store(true, SeqCst);
+        *self.notified.lock() = true;
+        self.notify.notify_one();
+    }
+}
+
+/// [D1]: a notification is not lost to a turn in passing, as whom to watch is asked with the driver in hand: asked before,
+/// whoever parks would wait for ever.
+#[test]
+fn park_against_turn_and_notification() {
+    loom::model(|| {
+        let parking = Arc::new(Parking {
+            turn: Mutex::new(()),
+            notified: Mutex::new(false),
+            notify: Condvar::new(),
+            computes: AtomicBool::new(false),
+        });
+        let turning = {
+            let parking = parking.clone();
+            thread::spawn(move || parking.turn())
+        };
+        let computing = {
+            let parking = parking.clone();
+            thread::spawn(move || parking.compute())
+        };
+        parking.park();
+        turning.join().unwrap();
+        computing.join().unwrap();
     });
 }

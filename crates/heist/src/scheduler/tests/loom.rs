@@ -9,7 +9,8 @@ use crate::scheduler::spare::Spare;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use crate::sync::biased::biased;
 use crate::sync::{AtomicUsize, fence};
-use crate::task::{Details, Id, JoinError, NewTask, Runnable, Schedule, Weight};
+use crate::task::NewTask;
+use crate::task::tests::support::Nowhere;
 use loom::sync::Arc;
 use loom::thread;
 
@@ -304,25 +305,6 @@ fn wake_against_deep_sleep() {
         alarm.worker_awake();
         watching.join().unwrap();
     });
-}
-
-#[derive(Clone)]
-struct Nowhere;
-
-impl Schedule for Nowhere {
-    fn schedule(&self, runnable: Runnable) {
-        drop(runnable);
-    }
-
-    fn release(&self, _id: Id, _weight: &Weight) -> bool {
-        false
-    }
-
-    fn details(&self, _id: Id) -> Option<Details> {
-        None
-    }
-
-    fn unhandled_panic(&self, _error: &JoinError) {}
 }
 
 /// [O1] [O2]: the owner and a guest come at once: loom sees that only one is at the value, and what each

@@ -2,7 +2,8 @@
 
 use crate::scheduler::queue::LocalQueue;
 use crate::sync::deque_model;
-use crate::task::{Details, Id, JoinError, NewTask, Runnable, Schedule, Weight};
+use crate::task::tests::support::Nowhere;
+use crate::task::{Id, NewTask, Runnable};
 use proptest::prelude::*;
 use std::collections::VecDeque;
 
@@ -80,25 +81,6 @@ proptest! {
     fn its_twin_for_loom_is_the_same_queue(ops in ops()) {
         check!(deque_model, ops);
     }
-}
-
-#[derive(Clone)]
-struct Nowhere;
-
-impl Schedule for Nowhere {
-    fn schedule(&self, runnable: Runnable) {
-        drop(runnable);
-    }
-
-    fn release(&self, _id: Id, _weight: &Weight) -> bool {
-        false
-    }
-
-    fn details(&self, _id: Id) -> Option<Details> {
-        None
-    }
-
-    fn unhandled_panic(&self, _error: &JoinError) {}
 }
 
 /// A runnable that can be told by its stamp, of a task of that number.

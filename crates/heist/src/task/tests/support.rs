@@ -101,3 +101,23 @@ impl Schedule for Queue {
         self.0.unhandled.fetch_add(1, SeqCst);
     }
 }
+
+/// The scheduler of tasks that nobody wakes, lists or runs.
+#[derive(Clone)]
+pub(crate) struct Nowhere;
+
+impl Schedule for Nowhere {
+    fn schedule(&self, runnable: Runnable) {
+        drop(runnable);
+    }
+
+    fn release(&self, _id: Id, _weight: &Weight) -> bool {
+        false
+    }
+
+    fn details(&self, _id: Id) -> Option<Details> {
+        None
+    }
+
+    fn unhandled_panic(&self, _error: &JoinError) {}
+}
