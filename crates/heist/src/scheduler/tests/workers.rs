@@ -20,18 +20,30 @@ struct Events {
     unparks_of_peer: AtomicUsize,
     has_peer: AtomicBool,
     peer_sleeps: AtomicBool,
-    /// Turns of worker 0, and how often its timers alone were fired.
+    /// A computation has just ended.
+    computed: AtomicBool,
+    /// After so many of them worker 0 took a turn first, or fired its timers alone.
     turns: AtomicUsize,
     fires: AtomicUsize,
 }
 
+impl Events {
+    /// The first of these two that worker 0 does after a computation counts: another one comes where the kernel has stopped
+    /// the thread for an interval.
+    fn count(&self, counter: &AtomicUsize, worker: usize) {
+        if worker == 0 && self.computed.swap(false, SeqCst) {
+            counter.fetch_add(1, SeqCst);
+        }
+    }
+}
+
 impl Drive for Arc<Events> {
     fn turn(&self, worker: usize) {
-        self.turns.fetch_add(usize::from(worker == 0), SeqCst);
+        self.count(&self.turns, worker);
     }
 
     fn fire(&self, worker: usize) {
-        self.fires.fetch_add(usize::from(worker == 0), SeqCst);
+        self.count(&self.fires, worker);
     }
 
     fn park_aside(&self, _worker: usize, parker: &Parker) {
@@ -81,6 +93,19 @@ impl Roles for Threads {
     }
 }
 
+/// There is one thread, and no other to be had.
+#[derive(Default)]
+struct OneThread(AtomicBool);
+
+impl Roles for OneThread {
+    fn play(&self, f: Box<dyn FnOnce() + Send>) -> std::io::Result<()> {
+        match self.0.swap(true, SeqCst) {
+            false => Threads.play(f),
+            true => Err(std::io::ErrorKind::WouldBlock.into()),
+        }
+    }
+}
+
 /// One test after the other: who is woken must find a processor.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
@@ -88,6 +113,10 @@ fn alone() -> MutexGuard<'static, ()> {
 }
 
 fn shared(n_workers: usize, events: &Arc<Events>) -> (Arc<Shared>, u64) {
+    shared_on(Arc::new(Threads), n_workers, events)
+}
+
+fn shared_on(roles: Arc<dyn Roles>, n_workers: usize, events: &Arc<Events>) -> (Arc<Shared>, u64) {
     let (home, epoch) = Home::acquire(n_workers, false);
     let policy = Policy {
         event_interval: Duration::from_micros(50),
@@ -96,7 +125,7 @@ fn shared(n_workers: usize, events: &Arc<Events>) -> (Arc<Shared>, u64) {
     };
     let hook: PanicHook = Arc::new(|_| {});
     let drive = Arc::new(events.clone());
-    let shared = Shared::new(home, n_workers, drive, Arc::new(Threads), &policy, hook);
+    let shared = Shared::new(home, n_workers, drive, roles, &policy, hook);
     home.set_resident(shared.clone());
     (shared, epoch)
 }
@@ -221,17 +250,18 @@ fn computations(
     let home = shared.home;
     home.spare.set_held_up(n_held_up);
     let (done, is_done) = std::sync::mpsc::channel();
-    let spare = events.clone();
+    let driver = events.clone();
     let task = NewTask::new(
         async move {
             for _ in 0..COMPUTATIONS {
-                let (computes, spare) = (computes.clone(), spare.clone());
+                let (computes, events) = (computes.clone(), driver.clone());
                 let computation = async move {
-                    while !spare.peer_sleeps.load(SeqCst) {
+                    while !events.peer_sleeps.load(SeqCst) {
                         std::thread::yield_now();
                     }
                     computes(home, epoch);
                     much();
+                    events.computed.store(true, SeqCst);
                 };
                 let computation = NewTask::new(computation, home);
                 computation.runnable.weight().fix_heavy();
@@ -286,6 +316,49 @@ fn the_spare_is_woken_for_what_the_end_of_a_computation_wakes_beside_suspects() 
 fn a_worker_takes_a_turn_after_a_computation_where_a_spare_is_held_up() {
     let turns = computations(1, |_, _| {}).turns;
     assert!(turns > COMPUTATIONS / 2, "{turns} turns");
+}
+
+/// Without a spare, which would do all the light work meanwhile.
+#[test]
+fn light_work_and_computations_both_get_a_share() {
+    let _alone = alone();
+    let (shared, epoch) = shared_on(Arc::new(OneThread::default()), 1, &Arc::default());
+    let home = shared.home;
+    let n_left = Arc::new(AtomicUsize::new(60));
+    let light_came = Arc::new(AtomicBool::new(true));
+    let n_in_a_row = Arc::new(AtomicUsize::new(0));
+    for _ in 0..3 {
+        let (n_left, light_came, n_in_a_row) =
+            (n_left.clone(), light_came.clone(), n_in_a_row.clone());
+        let computes = async move {
+            for _ in 0..20 {
+                let in_a_row = !light_came.swap(false, SeqCst);
+                n_in_a_row.fetch_add(usize::from(in_a_row), SeqCst);
+                much();
+                n_left.fetch_sub(1, SeqCst);
+                crate::task::yield_now().await;
+            }
+        };
+        let computes = NewTask::new(computes, home);
+        computes.runnable.weight().fix_heavy();
+        drop(home.spawn(epoch, computes, details()));
+    }
+    let (done, is_done) = std::sync::mpsc::channel();
+    let light = async move {
+        while n_left.load(SeqCst) > 0 {
+            light_came.store(true, SeqCst);
+            crate::task::yield_now().await;
+        }
+        done.send(()).unwrap();
+    };
+    drop(home.spawn(epoch, NewTask::new(light, home), details()));
+    shared.start(0).unwrap();
+    is_done.recv().unwrap();
+    shared.shut_down();
+    assert!(shared.wait_until_left(None));
+    // Some are, where the kernel has stopped the thread for so long that the next one is due.
+    let n = n_in_a_row.load(SeqCst);
+    assert!(n < 20, "{n} of 60 computations in a row");
 }
 
 #[test]
