@@ -160,12 +160,16 @@ impl Builder {
 
     /// Whether the threads that keep IO and timers on time while every worker computes ask the kernel for short time
     /// slices, and those that compute for long ones, so that it lets the former run as soon as they wake up. By default
-    /// they do; Linux grants it from 6.12 on.
+    /// they do; Linux grants it from 6.12 on. And whether the one that looks after IO and timers then is moved to another
+    /// processor when it waits for one: behind a thread of the kernel, say, or where the host has stopped a virtual one.
     ///
     /// A thread that has asked also starts its children with the usual slice (`SCHED_FLAG_RESET_ON_FORK`), and keeps that
     /// flag for life: code on it that changes its scheduling policy must set the flag, too.
     ///
-    /// Off, no thread makes the system call `sched_setattr`, for which some sandboxes kill a process.
+    /// A thread that was moved keeps to the processors that it might use then, should the program be given more later.
+    ///
+    /// Off, no thread makes the system calls `sched_setattr` and `sched_setaffinity`, for which some sandboxes kill a
+    /// process.
     pub fn time_slices(&mut self, on: bool) -> &mut Self {
         self.time_slices = on;
         self

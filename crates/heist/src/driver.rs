@@ -19,6 +19,7 @@
 
 pub(crate) mod lead;
 pub(crate) mod registration;
+pub(crate) mod sleeper;
 pub(crate) mod source;
 pub(crate) mod sys;
 pub(crate) mod wheel;

@@ -11,9 +11,13 @@
 //! parked for a while (`scheduler/alarm.rs`): an idle process is not woken by it. It does not wake when a timer is about to
 //! wake the thread in the driver: one of the two would be in the other's way.
 //!
+//! While everybody computes it wakes a little later than that thread should, and if that one waits for a processor has it
+//! moved to its own (`monitor/processor.rs`).
+//!
 //! Tests: below, and `tests/it/rescue.rs`.
 
 mod load;
+mod processor;
 
 use crate::clock::busy_nanos_of;
 use crate::clock::tsc::{Scale, Ticks};
@@ -36,6 +40,8 @@ const MAX_PERIOD: Duration = Duration::from_millis(4);
 const MIN_LOOK: Duration = Duration::from_micros(100);
 /// How far from a wake in the driver that is known in advance: the two take some 20 µs each, and are late by 50.
 const APART: Duration = Duration::from_micros(150);
+/// From when on the thread in the driver is late: less than [`APART`], so that the first look after its moment finds it.
+const LATE: Duration = Duration::from_micros(75);
 /// From how long a poll on it may be blocked, and for how long it is watched then whether anything computes.
 const BLOCKED: Duration = Duration::from_millis(100);
 /// Looks without a long poll after which nothing is amiss: where one was, more will follow.
@@ -49,25 +55,16 @@ pub(crate) fn run(shared: &Arc<Shared>, hook: Option<&StallHook>) {
         .time_slices
         .then(|| slice::ask_shorter(slice::MONITOR));
     let scale = Scale::get();
-    let mut watch = Watch {
-        limit: scale.ticks_in(LIMIT),
-        blocked: Blocked::new(scale),
-        suspects: (None, Ticks::default()),
-        threshold: hook.map_or(u64::MAX, |hook| scale.ticks_in(hook.threshold)),
-        seen: Vec::new(),
-        reported: Vec::new(),
-        counted: 0,
-        held_up: 0,
-        standing_by: Vec::new(),
-        calm: CALM,
-        next_look: u64::MAX,
-    };
+    let mut watch = Watch::new(scale, hook);
     let mut others = Others::new(scale);
     let (mut period, mut idle_looks) = (MIN_PERIOD, 0);
     loop {
         if shared.alarm.is_stopped() {
             watch.count(shared, 0, 0);
             return;
+        }
+        if watches(shared) {
+            move_late_one(shared);
         }
         for stall in watch.look(shared, scale) {
             // PANIC: the hook is user code; the panic hook has spoken, the monitor goes on.
@@ -115,8 +112,41 @@ pub(crate) fn run(shared: &Arc<Shared>, hook: Option<&StallHook>) {
         };
         // A poll that is under way is looked at again when it is too long.
         let next_look = Duration::from_nanos(scale.nanos(watch.next_look)).max(MIN_LOOK);
-        let wait = period.min(next_look);
-        shared.alarm.sleep(apart(wait, shared.drive.wakes_in()));
+        shared.alarm.sleep(rest(shared, period.min(next_look)));
+    }
+}
+
+/// The thread in the driver may wait for a processor.
+fn watches(shared: &Shared) -> bool {
+    processor::CAN_MOVE && shared.time_slices && shared.home.all_compute()
+}
+
+/// How long to sleep, for `wait` or so.
+fn rest(shared: &Shared, wait: Duration) -> Duration {
+    let driver = shared.drive.wakes_in();
+    let wait = match driver {
+        Some(driver) if watches(shared) => wait.min(after(driver)),
+        _ => wait,
+    };
+    apart(wait, driver)
+}
+
+/// How long to sleep so as to find the thread that wakes in `driver`, should it be late.
+fn after(driver: Duration) -> Duration {
+    (driver + APART).max(MIN_PERIOD)
+}
+
+/// If the thread that blocks in the driver is late it may wait for its processor: it is moved to this one.
+fn move_late_one(shared: &Arc<Shared>) {
+    let mut moved = false;
+    shared.drive.hold_if_late(LATE, &mut |worker| {
+        // Relaxed: it was written before that thread went into the driver.
+        let thread = shared.remotes[worker].thread.load(Relaxed);
+        processor::bring_here(thread, || shared.drive.notify());
+        moved = true;
+    });
+    if moved {
+        processor::move_away();
     }
 }
 
@@ -153,6 +183,22 @@ struct Watch {
 }
 
 impl Watch {
+    fn new(scale: &Scale, hook: Option<&StallHook>) -> Self {
+        Self {
+            limit: scale.ticks_in(LIMIT),
+            blocked: Blocked::new(scale),
+            suspects: (None, Ticks::default()),
+            threshold: hook.map_or(u64::MAX, |hook| scale.ticks_in(hook.threshold)),
+            seen: Vec::new(),
+            reported: Vec::new(),
+            counted: 0,
+            held_up: 0,
+            standing_by: Vec::new(),
+            calm: CALM,
+            next_look: u64::MAX,
+        }
+    }
+
     /// One look at every worker. Answers the stalls that are new.
     fn look(&mut self, shared: &Arc<Shared>, scale: &Scale) -> Vec<Stall> {
         let now = scale.ticks();
@@ -312,7 +358,7 @@ impl Blocked {
 
 #[cfg(test)]
 mod tests {
-    use super::{APART, apart};
+    use super::{APART, LATE, MIN_PERIOD, after, apart};
     use std::time::Duration;
 
     const TICK: Duration = Duration::from_nanos(1);
@@ -331,6 +377,17 @@ mod tests {
             (Some(Duration::ZERO), wait),
         ] {
             assert_eq!(apart(wait, driver), slept, "{driver:?}");
+        }
+    }
+
+    #[test]
+    fn where_everybody_computes_it_wakes_soon_after_the_driver() {
+        for driver in [0, 100, 850, 851, 2_000].map(Duration::from_micros) {
+            let wait = after(driver);
+            let slept = apart(wait, Some(driver));
+            assert!(slept >= MIN_PERIOD);
+            assert!(slept >= driver + LATE, "{driver:?}: it is not late yet");
+            assert!(slept <= wait + 2 * APART, "{driver:?}: after {slept:?}");
         }
     }
 }

@@ -100,6 +100,10 @@ pub(crate) trait Drive: Send + Sync + 'static {
     /// How long until the thread that blocks in the driver wakes by itself, if it is known to.
     fn wakes_in(&self) -> Option<Duration>;
 
+    /// If the thread that blocks in the driver should have woken by itself so long ago, holds it there while `meanwhile` runs,
+    /// with the worker that it plays.
+    fn hold_if_late(&self, by: Duration, meanwhile: &mut dyn FnMut(usize));
+
     /// The worker that blocks in the driver now, who is woken last.
     fn poller(&self) -> Option<usize>;
 }

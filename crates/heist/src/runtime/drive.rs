@@ -6,27 +6,20 @@
 mod tests;
 
 use crate::blocking::Pool;
+use crate::clock::Nanos;
 use crate::driver::Driver;
 use crate::driver::lead::Until;
+use crate::driver::sleeper::Sleeper;
 use crate::scheduler::park::Parker;
 use crate::scheduler::{Drive, Parked};
-use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use crate::sync::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-
-const NOBODY: usize = usize::MAX;
 
 /// The driver as the scheduler sees it.
 #[derive(Debug)]
 pub(super) struct RuntimeDrive {
     driver: Arc<Driver>,
-    /// The worker that blocks in the poller.
-    poller: AtomicUsize,
-    /// When that worker will wake by itself, on the clock's scale; `u64::MAX` also while nobody
-    /// blocks there, and so while the next one reads the wheels to find its timeout: whoever arms
-    /// a timer meanwhile interrupts rather once too often.
-    poller_until: AtomicU64,
+    sleeper: Sleeper,
     /// Asked whether blocking calls are under way, under a virtual clock.
     pool: OnceLock<Pool>,
 }
@@ -35,8 +28,7 @@ impl RuntimeDrive {
     pub(super) fn new(driver: Arc<Driver>) -> Arc<Self> {
         Arc::new(Self {
             driver,
-            poller: AtomicUsize::new(NOBODY),
-            poller_until: AtomicU64::new(u64::MAX),
+            sleeper: Sleeper::new(),
             pool: OnceLock::new(),
         })
     }
@@ -56,18 +48,13 @@ impl RuntimeDrive {
             Some(mut turning) => {
                 // The deadline itself, and not the sum of a clock and what is left: a timer that is watched already is
                 // not before it.
-                // ORDERING: Release pairs with the Acquire in `entrust_timers`.
-                let moment = until.map_or(u64::MAX, |until| until.moment);
-                self.poller_until.store(moment, Release);
-                // Relaxed: a hint about whom to wake last.
-                self.poller.store(worker, Relaxed);
+                (self.sleeper).lie_down(worker, until.map(|until| until.moment));
                 (self.driver).sleep(worker, until, |timeout| {
                     let mut came = false;
                     parker.park_in_driver(|| came = turning.wait(timeout)) || came
                 });
-                self.poller.store(NOBODY, Relaxed);
-                // ORDERING: as above.
-                self.poller_until.store(u64::MAX, Release);
+                // Before anything of somebody else's runs [L1].
+                self.sleeper.get_up();
                 turning.dispatch();
             }
         }
@@ -144,13 +131,9 @@ impl Drive for RuntimeDrive {
     }
 
     fn entrust_timers(&self, worker: usize) {
-        // ORDERING: pairs with the Release in `block`.
-        let until = self.poller_until.load(Acquire);
-        if self
-            .driver
-            .next_deadline(worker)
-            .is_some_and(|next| next < until)
-        {
+        let until = self.sleeper.until().unwrap_or(Nanos::MAX);
+        let next = self.driver.next_deadline(worker);
+        if next.is_some_and(|next| next < until) {
             self.driver.notify();
         }
     }
@@ -164,21 +147,19 @@ impl Drive for RuntimeDrive {
     }
 
     fn wakes_in(&self) -> Option<Duration> {
-        // Relaxed: a hint.
-        match self.poller_until.load(Relaxed) {
-            u64::MAX => None,
-            until => {
-                let left = until.saturating_sub(self.driver.clock().nanos());
-                Some(Duration::from_nanos(left))
-            }
+        let until = self.sleeper.until()?;
+        let left = until.saturating_sub(self.driver.clock().nanos());
+        Some(Duration::from_nanos(left))
+    }
+
+    fn hold_if_late(&self, by: Duration, meanwhile: &mut dyn FnMut(usize)) {
+        let by = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
+        if let Some(then) = self.driver.clock().nanos().checked_sub(by) {
+            self.sleeper.hold(then, meanwhile);
         }
     }
 
     fn poller(&self) -> Option<usize> {
-        // Relaxed: a hint.
-        match self.poller.load(Relaxed) {
-            NOBODY => None,
-            worker => Some(worker),
-        }
+        self.sleeper.worker()
     }
 }

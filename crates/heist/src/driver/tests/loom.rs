@@ -1,6 +1,7 @@
 //! Readiness and timers against their users.
 
 use crate::driver::Timers;
+use crate::driver::sleeper::Sleeper;
 use crate::driver::source::{Readiness, Side, Source};
 use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
 use crate::sync::{AtomicBool, AtomicUsize, Condvar, Mutex};
@@ -222,5 +223,57 @@ fn park_against_turn_and_notification() {
         parking.park();
         turning.join().unwrap();
         computing.join().unwrap();
+    });
+}
+
+/// [L1]: nothing of whoever blocks runs while it is held, and who has left is not held.
+#[test]
+fn leave_the_driver_against_hold() {
+    loom::model(|| {
+        let sleeper = Arc::new(Sleeper::new());
+        // Whether the thread may run anywhere, and whether it does something of its own.
+        let (narrowed, runs) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::new(AtomicBool::new(false)),
+        );
+        sleeper.lie_down(3, Some(5));
+        let monitor = {
+            let (sleeper, narrowed, runs) = (sleeper.clone(), narrowed.clone(), runs.clone());
+            thread::spawn(move || {
+                sleeper.hold(7, |worker| {
+                    assert_eq!(worker, 3);
+                    narrowed.store(true, Relaxed);
+                    assert!(!runs.load(Relaxed), "it has left");
+                    narrowed.store(false, Relaxed);
+                });
+            })
+        };
+        sleeper.get_up();
+        runs.store(true, Relaxed);
+        assert!(!narrowed.load(Relaxed), "it is held");
+        monitor.join().unwrap();
+        assert_eq!((sleeper.worker(), sleeper.until()), (None, None));
+    });
+}
+
+/// [L1]: nor does a hold that ends late touch the next one who blocks.
+#[test]
+fn block_again_against_hold() {
+    loom::model(|| {
+        let sleeper = Arc::new(Sleeper::new());
+        sleeper.lie_down(3, Some(5));
+        let monitor = {
+            let sleeper = sleeper.clone();
+            thread::spawn(move || {
+                let mut held = false;
+                sleeper.hold(7, |_| held = true);
+                held
+            })
+        };
+        sleeper.get_up();
+        sleeper.lie_down(4, Some(9));
+        assert_eq!((sleeper.worker(), sleeper.until()), (Some(4), Some(9)));
+        monitor.join().unwrap();
+        assert_eq!((sleeper.worker(), sleeper.until()), (Some(4), Some(9)));
     });
 }

@@ -80,6 +80,8 @@ impl Drive for Arc<Events> {
         None
     }
 
+    fn hold_if_late(&self, _by: Duration, _meanwhile: &mut dyn FnMut(usize)) {}
+
     fn poller(&self) -> Option<usize> {
         self.has_peer.load(SeqCst).then_some(1)
     }
