@@ -213,7 +213,10 @@ mod tests {
     #[test]
     fn what_a_safeguard_costs_is_the_median_of_what_it_costs_in_a_turn() {
         let turns = |case: &str, medians: &[u32]| {
-            let line = |median| format!("figure\t{case}\tns\tfalse\theist\t{median}\t1\t1\t\n");
+            let line = |median: &u32| {
+                let min = median - 10;
+                format!("figure\t{case}\tns\tfalse\theist\t{median}\t{min}\t1\t\n")
+            };
             parse(&medians.iter().map(line).collect::<String>()).unwrap()
         };
         let section = costs::section(&[
@@ -222,7 +225,7 @@ mod tests {
             ("as_is_again", turns("ping_pong", &[100, 330, 230])),
             ("heist_no_monitor", turns("yield_now", &[50])),
         ]);
-        let row = "| ping_pong | ns | a LIFO slot that others can take from | 220 | 220 | 1.100 | 1.000 |";
+        let row = "| ping_pong | ns | a LIFO slot that others can take from | 220 | 220 | 1.100 | 1.000 | 1.111 | 1.111 |";
         assert!(section.contains(row), "{section}");
         assert!(!section.contains("yield_now"), "{section}");
         assert_eq!(costs::section(&[]), "");
