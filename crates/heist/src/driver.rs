@@ -269,6 +269,11 @@ impl Driver {
         self.poller.notify();
     }
 
+    /// Who waits in the poller until a moment wakes then, and not at the next millisecond, as far as is known.
+    pub(crate) fn is_exact(&self) -> bool {
+        self.poller.is_exact()
+    }
+
     /// Fires the due timers of a wheel. `true`: more are due.
     pub(crate) fn fire(&self, wheel: usize) -> bool {
         let timers = &self.timers[wheel];

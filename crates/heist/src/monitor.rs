@@ -8,14 +8,12 @@
 //! task stays blocked.
 //!
 //! It backs off while nothing is amiss, and sleeps without a timeout once every worker has been
-//! parked for a while (`scheduler/alarm.rs`): an idle process is not woken by it. It does not wake when a timer is about to
-//! wake the thread in the driver: one of the two would be in the other's way.
+//! parked for a while (`scheduler/alarm.rs`): an idle process is not woken by it. When it wakes depends on when the thread in
+//! the driver does, which it has moved to another processor if that is late (`monitor/late.rs`).
 //!
-//! While everybody computes it wakes a little later than that thread should, and if that one waits for a processor has it
-//! moved to its own (`monitor/processor.rs`).
-//!
-//! Tests: below, and `tests/it/rescue.rs`.
+//! Tests: `tests/it/rescue.rs`.
 
+mod late;
 mod load;
 mod processor;
 
@@ -27,6 +25,7 @@ use crate::scheduler::shared::Shared;
 use crate::scheduler::slice;
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::task::Class;
+use late::Late;
 use load::Others;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,10 +37,6 @@ const MIN_PERIOD: Duration = Duration::from_millis(1);
 const MAX_PERIOD: Duration = Duration::from_millis(4);
 /// The least between two looks.
 const MIN_LOOK: Duration = Duration::from_micros(100);
-/// How far from a wake in the driver that is known in advance: the two take some 20 µs each, and are late by 50.
-const APART: Duration = Duration::from_micros(150);
-/// From when on the thread in the driver is late: less than [`APART`], so that the first look after its moment finds it.
-const LATE: Duration = Duration::from_micros(75);
 /// From how long a poll on it may be blocked, and for how long it is watched then whether anything computes.
 const BLOCKED: Duration = Duration::from_millis(100);
 /// Looks without a long poll after which nothing is amiss: where one was, more will follow.
@@ -57,15 +52,14 @@ pub(crate) fn run(shared: &Arc<Shared>, hook: Option<&StallHook>) {
     let scale = Scale::get();
     let mut watch = Watch::new(scale, hook);
     let mut others = Others::new(scale);
+    let mut late = Late::new(scale);
     let (mut period, mut idle_looks) = (MIN_PERIOD, 0);
     loop {
         if shared.alarm.is_stopped() {
             watch.count(shared, 0, 0);
             return;
         }
-        if watches(shared) {
-            move_late_one(shared);
-        }
+        late.look(shared, scale.ticks());
         for stall in watch.look(shared, scale) {
             // PANIC: the hook is user code; the panic hook has spoken, the monitor goes on.
             ignore_panic(|| {
@@ -112,51 +106,9 @@ pub(crate) fn run(shared: &Arc<Shared>, hook: Option<&StallHook>) {
         };
         // A poll that is under way is looked at again when it is too long.
         let next_look = Duration::from_nanos(scale.nanos(watch.next_look)).max(MIN_LOOK);
-        shared.alarm.sleep(rest(shared, period.min(next_look)));
-    }
-}
-
-/// The thread in the driver may wait for a processor.
-fn watches(shared: &Shared) -> bool {
-    processor::CAN_MOVE && shared.time_slices && shared.home.all_compute()
-}
-
-/// How long to sleep, for `wait` or so.
-fn rest(shared: &Shared, wait: Duration) -> Duration {
-    let driver = shared.drive.wakes_in();
-    let wait = match driver {
-        Some(driver) if watches(shared) => wait.min(after(driver)),
-        _ => wait,
-    };
-    apart(wait, driver)
-}
-
-/// How long to sleep so as to find the thread that wakes in `driver`, should it be late.
-fn after(driver: Duration) -> Duration {
-    (driver + APART).max(MIN_PERIOD)
-}
-
-/// If the thread that blocks in the driver is late it may wait for its processor: it is moved to this one.
-fn move_late_one(shared: &Arc<Shared>) {
-    let mut moved = false;
-    shared.drive.hold_if_late(LATE, &mut |worker| {
-        // Relaxed: it was written before that thread went into the driver.
-        let thread = shared.remotes[worker].thread.load(Relaxed);
-        processor::bring_here(thread, || shared.drive.notify());
-        moved = true;
-    });
-    if moved {
-        processor::move_away();
-    }
-}
-
-/// How long to sleep so as not to wake beside the thread that blocks in the driver, which wakes in `driver`. Where all
-/// processors are busy one of the two would take the other's in the midst of what it does, and after that the kernel gives
-/// it to a worker, until its next tick.
-fn apart(wait: Duration, driver: Option<Duration>) -> Duration {
-    match driver {
-        Some(driver) if wait.abs_diff(driver) < APART => driver + APART,
-        _ => wait,
+        shared
+            .alarm
+            .sleep(late::rest(shared, period.min(next_look)));
     }
 }
 
@@ -353,41 +305,5 @@ impl Blocked {
         self.answer = since <= 2 * self.limit && all_busy.all(|busy| busy < enough);
         (self.read_at, self.read) = (now, read);
         self.answer
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{APART, LATE, MIN_PERIOD, after, apart};
-    use std::time::Duration;
-
-    const TICK: Duration = Duration::from_nanos(1);
-
-    #[test]
-    fn it_wakes_well_before_the_driver_or_well_after_it() {
-        let wait = 4 * APART;
-        for (driver, slept) in [
-            (None, wait),
-            (Some(Duration::MAX), wait),
-            (Some(wait + APART), wait),
-            (Some(wait + APART - TICK), wait + 2 * APART - TICK),
-            (Some(wait), wait + APART),
-            (Some(wait - APART + TICK), wait + TICK),
-            (Some(wait - APART), wait),
-            (Some(Duration::ZERO), wait),
-        ] {
-            assert_eq!(apart(wait, driver), slept, "{driver:?}");
-        }
-    }
-
-    #[test]
-    fn where_everybody_computes_it_wakes_soon_after_the_driver() {
-        for driver in [0, 100, 850, 851, 2_000].map(Duration::from_micros) {
-            let wait = after(driver);
-            let slept = apart(wait, Some(driver));
-            assert!(slept >= MIN_PERIOD);
-            assert!(slept >= driver + LATE, "{driver:?}: it is not late yet");
-            assert!(slept <= wait + 2 * APART, "{driver:?}: after {slept:?}");
-        }
     }
 }

@@ -100,6 +100,9 @@ pub(crate) trait Drive: Send + Sync + 'static {
     /// How long until the thread that blocks in the driver wakes by itself, if it is known to.
     fn wakes_in(&self) -> Option<Duration>;
 
+    /// It wakes at the moment that it has asked for, but for microseconds.
+    fn is_exact(&self) -> bool;
+
     /// If the thread that blocks in the driver should have woken by itself so long ago, holds it there while `meanwhile` runs,
     /// with the worker that it plays.
     fn hold_if_late(&self, by: Duration, meanwhile: &mut dyn FnMut(usize));

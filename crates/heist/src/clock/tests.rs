@@ -15,6 +15,17 @@ fn a_counter_that_goes_back_ends_a_wait() {
 }
 
 #[test]
+fn a_counter_that_goes_back_far_ends_a_wait_from_a_later_reading() {
+    let moment = Ticks(1_000_000);
+    for near in [999_901, 1_000_000, 1_000_099] {
+        assert!(!Ticks(near).is_far_from(moment, 100), "{near}");
+    }
+    for far in [5, 999_900, 1_000_100] {
+        assert!(Ticks(far).is_far_from(moment, 100), "{far}");
+    }
+}
+
+#[test]
 fn the_rate_is_not_taken_from_where_the_thread_was_off_its_processor() {
     let watched = |ticks, doubt| Watched {
         elapsed: Duration::from_micros(100),

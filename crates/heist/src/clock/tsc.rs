@@ -31,6 +31,12 @@ impl Ticks {
     pub(crate) fn is_away_from(self, moment: Ticks, ticks: u64) -> bool {
         self.0.wrapping_sub(moment.0) >= ticks
     }
+
+    /// The same where the moment may have been read a little later than this.
+    #[inline]
+    pub(crate) fn is_far_from(self, moment: Ticks, ticks: u64) -> bool {
+        self.0.abs_diff(moment.0) >= ticks
+    }
 }
 
 /// How the counter relates to nanoseconds.

@@ -152,6 +152,10 @@ impl Drive for RuntimeDrive {
         Some(Duration::from_nanos(left))
     }
 
+    fn is_exact(&self) -> bool {
+        self.driver.is_exact()
+    }
+
     fn hold_if_late(&self, by: Duration, meanwhile: &mut dyn FnMut(usize)) {
         let by = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
         if let Some(then) = self.driver.clock().nanos().checked_sub(by) {

@@ -70,8 +70,8 @@ pub(crate) struct Core {
     has_computed: bool,
     /// It polls a task whose last poll was slow.
     slow: bool,
-    /// When heavy tasks have waited long enough for their share.
-    heavy_due: Ticks,
+    /// Since when heavy tasks wait for their share, and how long they do.
+    heavy_waits: (Ticks, u64),
     /// Tasks that spares have put aside come first: they have waited for a long poll of this worker, or this spare has
     /// tried one, and it was light.
     owes_suspects: bool,
@@ -127,7 +127,7 @@ impl Core {
             computes: false,
             has_computed: false,
             slow: false,
-            heavy_due: Ticks::default(),
+            heavy_waits: (now, 0),
             owes_suspects: false,
             probes: false,
             in_turn: false,
@@ -223,12 +223,14 @@ impl Core {
     /// The next task to run, from wherever there is one.
     fn next(&mut self) -> Option<Runnable> {
         self.n_ticks = self.n_ticks.wrapping_add(1);
-        if self.now >= self.heavy_due && !self.is_spare {
+        let (since, share) = self.heavy_waits;
+        // That reading is later than the end of the poll as the budget has it.
+        if self.now.is_far_from(since, share) && !self.is_spare {
             if let Some(runnable) = self.shared.home.take_heavy() {
                 return Some(runnable);
             }
             // Nothing heavy waits: look again in a while.
-            self.heavy_due = Ticks(self.now.0.saturating_add(self.shared.budget_limit));
+            self.heavy_waits = (self.now, self.shared.budget_limit);
         }
         if self.owes_suspects {
             if let Some(runnable) = self.shared.home.suspects.take() {

@@ -153,7 +153,6 @@ impl Poller {
     }
 
     /// Timeouts are exact, as far as is known.
-    #[cfg(test)]
     pub(crate) fn is_exact(&self) -> bool {
         // Relaxed: a flag of its own.
         !self.is_coarse.load(Relaxed)

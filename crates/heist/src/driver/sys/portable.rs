@@ -97,6 +97,11 @@ impl Poller {
         }
     }
 
+    /// It differs from system to system.
+    pub(crate) fn is_exact(&self) -> bool {
+        false
+    }
+
     /// Interrupts the wait, or the next one.
     pub(crate) fn notify(&self) {
         // It fails only when the poller is closed, and then nobody waits.

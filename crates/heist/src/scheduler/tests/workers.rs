@@ -80,6 +80,10 @@ impl Drive for Arc<Events> {
         None
     }
 
+    fn is_exact(&self) -> bool {
+        false
+    }
+
     fn hold_if_late(&self, _by: Duration, _meanwhile: &mut dyn FnMut(usize)) {}
 
     fn poller(&self) -> Option<usize> {

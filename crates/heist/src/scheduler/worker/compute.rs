@@ -7,7 +7,6 @@
 
 use super::Core;
 use super::current;
-use crate::clock::tsc::Ticks;
 use crate::scheduler::fork::Work;
 use crate::scheduler::shared::Shared;
 use crate::scheduler::slice::Long;
@@ -96,7 +95,7 @@ pub(super) fn run_heavy<R>(shared: &Arc<Shared>, slice: &mut Long, run: impl FnO
         // Heavy tasks get at least one part in eight of a worker's time.
         let now = core.shared.scale.ticks();
         let took = now.since(core.now).max(core.shared.budget_limit);
-        core.heavy_due = Ticks(now.0.saturating_add(7 * took));
+        core.heavy_waits = (now, 7 * took);
         core.has_computed = true;
     });
     result
