@@ -166,7 +166,8 @@ impl Builder {
     /// A thread that has asked also starts its children with the usual slice (`SCHED_FLAG_RESET_ON_FORK`), and keeps that
     /// flag for life: code on it that changes its scheduling policy must set the flag, too.
     ///
-    /// A thread that was moved keeps to the processors that it might use then, should the program be given more later.
+    /// A thread that was moved, and what is started on it later, keeps to the processors that it might use then, should the
+    /// program be given more.
     ///
     /// Off, no thread makes the system calls `sched_setattr` and `sched_setaffinity`, for which some sandboxes kill a
     /// process.

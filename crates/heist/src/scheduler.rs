@@ -104,8 +104,8 @@ pub(crate) trait Drive: Send + Sync + 'static {
     fn is_exact(&self) -> bool;
 
     /// If the thread that blocks in the driver should have woken by itself so long ago, holds it there while `meanwhile` runs,
-    /// with the worker that it plays.
-    fn hold_if_late(&self, by: Duration, meanwhile: &mut dyn FnMut(usize));
+    /// with the worker that it plays, and what wakes it.
+    fn hold_if_late(&self, by: Duration, meanwhile: &mut dyn FnMut(usize, &dyn Fn()));
 
     /// The worker that blocks in the driver now, who is woken last.
     fn poller(&self) -> Option<usize>;

@@ -65,6 +65,12 @@ impl Sleeper {
         Some(self.until.load(Acquire)).filter(|&until| until < HELD)
     }
 
+    /// Somebody holds it, and it has not got up meanwhile.
+    pub(crate) fn is_held(&self) -> bool {
+        // Relaxed: a hint.
+        self.until.load(Relaxed) == HELD
+    }
+
     /// Holds whoever should have woken by then, while `meanwhile` runs.
     pub(crate) fn hold(&self, by: Nanos, meanwhile: impl FnOnce(usize)) {
         let Some(until) = self.until().filter(|&until| until <= by) else {

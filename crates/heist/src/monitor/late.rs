@@ -6,7 +6,10 @@
 //! While everybody computes it wakes a little later. If that thread has not come out by then it waits for its processor, and
 //! is moved (`monitor/processor.rs`).
 //!
-//! Tests: below; `driver/tests/loom.rs` and `runtime/drive/tests.rs` for how it is held meanwhile.
+//! Tests: `monitor/late/tests.rs`; `driver/tests/loom.rs` and `runtime/drive/tests.rs` for how it is held meanwhile.
+
+#[cfg(all(test, not(heist_loom)))]
+mod tests;
 
 use super::processor;
 use crate::clock::tsc::{Scale, Ticks};
@@ -45,14 +48,14 @@ impl Late {
             return;
         }
         let mut moves = false;
-        shared.drive.hold_if_late(LATE, &mut |worker| {
+        shared.drive.hold_if_late(LATE, &mut |worker, wake| {
             // Relaxed: it was written before that thread went into the driver.
             let thread = shared.remotes[worker].thread.load(Relaxed);
-            processor::bring_here(thread, || shared.drive.notify());
-            moves = true;
+            moves = processor::bring_here(thread, wake);
+            // In vain or not.
+            self.moved = now;
         });
         if moves {
-            self.moved = now;
             processor::move_away();
         }
     }
@@ -86,41 +89,5 @@ fn apart(wait: Duration, driver: Option<Duration>) -> Duration {
     match driver {
         Some(driver) if wait.abs_diff(driver) < APART => driver + APART,
         _ => wait,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{APART, INTERVAL, LATE, after, apart};
-    use std::time::Duration;
-
-    const TICK: Duration = Duration::from_nanos(1);
-
-    #[test]
-    fn it_wakes_well_before_the_driver_or_well_after_it() {
-        let wait = 4 * APART;
-        for (driver, slept) in [
-            (None, wait),
-            (Some(Duration::MAX), wait),
-            (Some(wait + APART), wait),
-            (Some(wait + APART - TICK), wait + 2 * APART - TICK),
-            (Some(wait), wait + APART),
-            (Some(wait - APART + TICK), wait + TICK),
-            (Some(wait - APART), wait),
-            (Some(Duration::ZERO), wait),
-        ] {
-            assert_eq!(apart(wait, driver), slept, "{driver:?}");
-        }
-    }
-
-    #[test]
-    fn where_everybody_computes_it_wakes_soon_after_the_driver() {
-        for driver in [0, 100, 2_850, 2_851, 4_000].map(Duration::from_micros) {
-            let wait = after(driver);
-            let slept = apart(wait, Some(driver));
-            assert!(slept >= INTERVAL);
-            assert!(slept >= driver + LATE, "{driver:?}: it is not late yet");
-            assert!(slept <= wait + 2 * APART, "{driver:?}: after {slept:?}");
-        }
     }
 }

@@ -156,10 +156,16 @@ impl Drive for RuntimeDrive {
         self.driver.is_exact()
     }
 
-    fn hold_if_late(&self, by: Duration, meanwhile: &mut dyn FnMut(usize)) {
+    fn hold_if_late(&self, by: Duration, meanwhile: &mut dyn FnMut(usize, &dyn Fn())) {
         let by = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
         if let Some(then) = self.driver.clock().nanos().checked_sub(by) {
-            self.sleeper.hold(then, meanwhile);
+            // One that is on its way already would leave the notification to the next wait, which would end at once.
+            let wake = || {
+                if self.sleeper.is_held() {
+                    self.driver.notify();
+                }
+            };
+            self.sleeper.hold(then, |worker| meanwhile(worker, &wake));
         }
     }
 

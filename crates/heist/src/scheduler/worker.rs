@@ -224,7 +224,7 @@ impl Core {
     fn next(&mut self) -> Option<Runnable> {
         self.n_ticks = self.n_ticks.wrapping_add(1);
         let (since, share) = self.heavy_waits;
-        // That reading is later than the end of the poll as the budget has it.
+        // After a computation `since` is a little later than `now`, which is the end of the poll as the budget noted it.
         if self.now.is_far_from(since, share) && !self.is_spare {
             if let Some(runnable) = self.shared.home.take_heavy() {
                 return Some(runnable);

@@ -264,11 +264,7 @@ fn block_again_against_hold() {
         sleeper.lie_down(3, Some(5));
         let monitor = {
             let sleeper = sleeper.clone();
-            thread::spawn(move || {
-                let mut held = false;
-                sleeper.hold(7, |_| held = true);
-                held
-            })
+            thread::spawn(move || sleeper.hold(7, |_| ()))
         };
         sleeper.get_up();
         sleeper.lie_down(4, Some(9));

@@ -24,10 +24,11 @@ fn brought(before: impl FnOnce() + Send) -> (Option<usize>, CpuSet) {
             processors()
         });
         let mut cpu = None;
-        bring_here(told.recv().unwrap(), || {
+        let moves = bring_here(told.recv().unwrap(), || {
             wake.send(()).unwrap();
             cpu = Some(told_cpu.recv().unwrap());
         });
+        assert_eq!(moves, cpu.is_some());
         if cpu.is_none() {
             wake.send(()).unwrap();
         }
@@ -55,7 +56,7 @@ fn a_thread_is_brought_here_and_may_go_anywhere_after() {
     let all = processors();
     pinned(|here| {
         let (cpu, after) = brought(move || sched_setaffinity(None, &all).unwrap());
-        assert_eq!(cpu, Some(here));
+        assert_eq!(cpu, (all.count() > 1).then_some(here));
         assert_eq!(after, all);
     });
 }
@@ -78,12 +79,15 @@ fn a_thread_that_may_not_run_here_is_left_alone() {
 #[test]
 fn one_moves_away_if_it_may() {
     let all = processors();
-    std::thread::scope(|scope| {
-        scope.spawn(move || {
-            move_away();
-            assert_eq!(processors(), all);
-        });
-    });
+    let moves = || {
+        let here = sched_getcpu();
+        move_away();
+        assert_eq!(processors(), all);
+        sched_getcpu() != here
+    };
+    // The kernel may move it as well, there and back.
+    let moved = (0..100).any(|_| moves());
+    assert_eq!(moved, all.count() > 1);
     pinned(|here| {
         move_away();
         assert_eq!(sched_getcpu(), here);

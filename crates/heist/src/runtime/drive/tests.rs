@@ -54,7 +54,7 @@ fn who_is_late_is_held_in_the_driver() {
     let parker = Parker::new();
     let held = |by| {
         let mut held = None;
-        drive.hold_if_late(by, &mut |worker| held = Some(worker));
+        drive.hold_if_late(by, &mut |worker, _| held = Some(worker));
         held
     };
     assert_eq!(held(Duration::ZERO), None, "nobody blocks");
@@ -89,6 +89,9 @@ fn who_is_late_is_held_in_the_driver() {
                 drive.notify();
             }
             while sleeper.until.load(SeqCst) != NEVER {
+                std::thread::yield_now();
+            }
+            for _ in 0..100 {
                 std::thread::yield_now();
             }
             assert!(!is_out.load(SeqCst), "it was held");

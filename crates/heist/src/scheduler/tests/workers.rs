@@ -84,7 +84,7 @@ impl Drive for Arc<Events> {
         false
     }
 
-    fn hold_if_late(&self, _by: Duration, _meanwhile: &mut dyn FnMut(usize)) {}
+    fn hold_if_late(&self, _by: Duration, _meanwhile: &mut dyn FnMut(usize, &dyn Fn())) {}
 
     fn poller(&self) -> Option<usize> {
         self.has_peer.load(SeqCst).then_some(1)
