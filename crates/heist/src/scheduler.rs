@@ -63,7 +63,7 @@ pub(crate) mod worker;
 pub(crate) mod yield_now;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::time::Duration;
 

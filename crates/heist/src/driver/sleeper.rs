@@ -12,7 +12,7 @@ use crate::sync::{AtomicU64, AtomicUsize, Mutex};
 
 const NOBODY: usize = usize::MAX;
 /// Nobody blocks, or not until a moment.
-pub(crate) const NEVER: Nanos = Nanos::MAX;
+const NEVER: Nanos = Nanos::MAX;
 /// Somebody holds whoever blocks.
 const HELD: Nanos = Nanos::MAX - 1;
 
@@ -22,7 +22,7 @@ pub(crate) struct Sleeper {
     worker: AtomicUsize,
     /// When it will wake by itself, on the clock's scale; [`NEVER`] also while nobody blocks, and so while the next one reads
     /// the wheels to find its timeout: whoever arms a timer meanwhile interrupts rather once too often.
-    pub(crate) until: AtomicU64,
+    until: AtomicU64,
     holds: Mutex<()>,
 }
 

@@ -21,6 +21,8 @@ mod sites;
 #[cfg(all(target_os = "linux", not(heist_loom)))]
 mod slice;
 #[cfg(not(heist_loom))]
+pub(crate) mod support;
+#[cfg(not(heist_loom))]
 mod suspects;
 #[cfg(not(heist_loom))]
 mod workers;

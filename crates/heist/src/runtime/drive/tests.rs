@@ -3,7 +3,6 @@
 use super::RuntimeDrive;
 use crate::clock::{Clock, Nanos};
 use crate::driver::Driver;
-use crate::driver::sleeper::NEVER;
 use crate::scheduler::Drive;
 use crate::scheduler::park::{Parker, Unpark};
 use std::sync::atomic::Ordering::SeqCst;
@@ -88,7 +87,7 @@ fn who_is_late_is_held_in_the_driver() {
             if let Unpark::NotifyDriver = parker.unpark() {
                 drive.notify();
             }
-            while sleeper.until.load(SeqCst) != NEVER {
+            while sleeper.is_held() {
                 std::thread::yield_now();
             }
             for _ in 0..100 {

@@ -1,103 +1,15 @@
-//! Workers, and a driver that the test plays: whether a peer is woken for what a look at the driver has queued, or the spare
+//! Workers, on a driver that the test plays: whether a peer is woken for what a look at the driver has queued, or the spare
 //! for what the end of a computation wakes, and how they leave.
 
-use crate::report::PanicHook;
-use crate::scheduler::park::Parker;
+use super::support::{Events, Threads, shared_on};
+use crate::scheduler::Home;
 use crate::scheduler::shared::{Roles, Shared};
-use crate::scheduler::{Drive, Home, Parked, Policy};
 use crate::task::{Birth, Details, Kind, NewTask};
 use std::panic::Location;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::Duration;
-
-/// A driver whose events the test brings: worker 0 finds them when it parks. Counts how often worker 1 came out, which is
-/// the spare where there is one worker.
-#[derive(Default)]
-struct Events {
-    next: Mutex<Vec<Waker>>,
-    unparks_of_peer: AtomicUsize,
-    has_peer: AtomicBool,
-    peer_sleeps: AtomicBool,
-    /// A computation has just ended.
-    computed: AtomicBool,
-    /// After so many of them worker 0 took a turn first, or fired its timers alone.
-    turns: AtomicUsize,
-    fires: AtomicUsize,
-}
-
-impl Events {
-    /// The first of these two that worker 0 does after a computation counts: another one comes where the kernel has stopped
-    /// the thread for an interval.
-    fn count(&self, counter: &AtomicUsize, worker: usize) {
-        if worker == 0 && self.computed.swap(false, SeqCst) {
-            counter.fetch_add(1, SeqCst);
-        }
-    }
-}
-
-impl Drive for Arc<Events> {
-    fn turn(&self, worker: usize) {
-        self.count(&self.turns, worker);
-    }
-
-    fn fire(&self, worker: usize) {
-        self.count(&self.fires, worker);
-    }
-
-    fn park_aside(&self, _worker: usize, parker: &Parker) {
-        parker.park(None);
-    }
-
-    fn park(&self, worker: usize, _watch: &dyn Fn() -> bool, parker: &Parker) -> Parked {
-        let events = match worker {
-            0 => std::mem::take(&mut *self.next.lock().unwrap()),
-            _ => Vec::new(),
-        };
-        if events.is_empty() {
-            self.has_peer.fetch_or(worker == 1, SeqCst);
-            self.peer_sleeps.fetch_or(worker == 1, SeqCst);
-            parker.park(None);
-            if worker == 1 {
-                self.peer_sleeps.store(false, SeqCst);
-            }
-            self.unparks_of_peer.fetch_add(worker, SeqCst);
-        }
-        events.into_iter().for_each(Waker::wake);
-        Parked::Woke
-    }
-
-    fn entrust_timers(&self, _worker: usize) {}
-
-    fn has_timers(&self, _worker: usize) -> bool {
-        false
-    }
-
-    fn notify(&self) {}
-
-    fn wakes_in(&self) -> Option<Duration> {
-        None
-    }
-
-    fn is_exact(&self) -> bool {
-        false
-    }
-
-    fn hold_if_late(&self, _by: Duration, _meanwhile: &mut dyn FnMut(usize, &dyn Fn())) {}
-
-    fn poller(&self) -> Option<usize> {
-        self.has_peer.load(SeqCst).then_some(1)
-    }
-}
-
-struct Threads;
-
-impl Roles for Threads {
-    fn play(&self, f: Box<dyn FnOnce() + Send>) -> std::io::Result<()> {
-        std::thread::Builder::new().spawn(f).map(drop)
-    }
-}
 
 /// There is one thread, and no other to be had.
 #[derive(Default)]
@@ -119,21 +31,7 @@ fn alone() -> MutexGuard<'static, ()> {
 }
 
 fn shared(n_workers: usize, events: &Arc<Events>) -> (Arc<Shared>, u64) {
-    shared_on(Arc::new(Threads), n_workers, events)
-}
-
-fn shared_on(roles: Arc<dyn Roles>, n_workers: usize, events: &Arc<Events>) -> (Arc<Shared>, u64) {
-    let (home, epoch) = Home::acquire(n_workers, false);
-    let policy = Policy {
-        event_interval: Duration::from_micros(50),
-        n_spares: 1,
-        time_slices: false,
-    };
-    let hook: PanicHook = Arc::new(|_| {});
-    let drive = Arc::new(events.clone());
-    let shared = Shared::new(home, n_workers, drive, roles, &policy, hook);
-    home.set_resident(shared.clone());
-    (shared, epoch)
+    shared_on(Arc::new(Threads), n_workers, false, events)
 }
 
 fn details() -> Details {
@@ -328,7 +226,7 @@ fn a_worker_takes_a_turn_after_a_computation_where_a_spare_is_held_up() {
 #[test]
 fn light_work_and_computations_both_get_a_share() {
     let _alone = alone();
-    let (shared, epoch) = shared_on(Arc::new(OneThread::default()), 1, &Arc::default());
+    let (shared, epoch) = shared_on(Arc::new(OneThread::default()), 1, false, &Arc::default());
     let home = shared.home;
     let n_left = Arc::new(AtomicUsize::new(60));
     let light_came = Arc::new(AtomicBool::new(true));
